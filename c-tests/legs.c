@@ -520,17 +520,17 @@ static void the_way_to_choose_changes(void **state)
         host_pair(&world);
         OK(circflow_set_adopt_leg(world.client, world.now, world.client_set, world.client_leg[0], rows[i].ux, MS));
         assert_int_equal(set_stats().algorithm, rows[i].algorithm);
-        for (uint8_t algorithm = 1; algorithm <= CIRCFLOW_ALGORITHM_CWND_RTT; algorithm++) {
+        for (uint8_t algorithm = 1; algorithm <= CIRCFLOW_ALGORITHM_RANDOM; algorithm++) {
             OK(circflow_set_use_algorithm(world.client, world.client_set, algorithm));
             assert_int_equal(set_stats().algorithm, algorithm);
         }
         IS(CIRCFLOW_ERR_INVALID,
-           circflow_set_use_algorithm(world.client, world.client_set, CIRCFLOW_ALGORITHM_CWND_RTT + 1));
-        assert_int_equal(set_stats().algorithm, CIRCFLOW_ALGORITHM_CWND_RTT);
+           circflow_set_use_algorithm(world.client, world.client_set, CIRCFLOW_ALGORITHM_RANDOM + 1));
+        assert_int_equal(set_stats().algorithm, CIRCFLOW_ALGORITHM_RANDOM);
         /* The peer's wish does not count, but is remembered. */
         host_pair(&world);
         OK(circflow_set_adopt_leg(world.client, world.now, world.client_set, world.client_leg[1], rows[i].ux, MS));
-        assert_int_equal(set_stats().algorithm, CIRCFLOW_ALGORITHM_CWND_RTT);
+        assert_int_equal(set_stats().algorithm, CIRCFLOW_ALGORITHM_RANDOM);
         OK(circflow_set_use_algorithm(world.client, world.client_set, CIRCFLOW_ALGORITHM_BY_UX));
         assert_int_equal(set_stats().algorithm, rows[i].algorithm);
         if (i + 1 < COUNT(rows))

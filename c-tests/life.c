@@ -261,7 +261,7 @@ static void circuit_config_is_checked_at_its_bounds(void **state)
 static void set_config_is_checked_at_its_bounds(void **state)
 {
     static host_world world;
-    enum { LEGS, LAUNCHES, TIMEOUT, AHEAD, UX, ALGORITHM };
+    enum { LEGS, LAUNCHES, TIMEOUT, AHEAD, UX, ALGORITHM, RUN, ZEROS };
     const struct {
         int field;
         uint32_t value;
@@ -271,8 +271,10 @@ static void set_config_is_checked_at_its_bounds(void **state)
         {LEGS, 17, CIRCFLOW_ERR_INVALID},     {LAUNCHES, 1, CIRCFLOW_OK}, {LAUNCHES, 0, CIRCFLOW_OK},
         {TIMEOUT, 0, CIRCFLOW_ERR_INVALID},   {TIMEOUT, 1, CIRCFLOW_OK},  {AHEAD, 0, CIRCFLOW_ERR_INVALID},
         {AHEAD, 1, CIRCFLOW_OK},              {AHEAD, UINT32_MAX, CIRCFLOW_OK}, {UX, 4, CIRCFLOW_OK},
-        {UX, 5, CIRCFLOW_ERR_INVALID},        {UX, 255, CIRCFLOW_ERR_INVALID}, {ALGORITHM, 3, CIRCFLOW_OK},
-        {ALGORITHM, 4, CIRCFLOW_ERR_INVALID},
+        {UX, 5, CIRCFLOW_ERR_INVALID},        {UX, 255, CIRCFLOW_ERR_INVALID},
+        {ALGORITHM, CIRCFLOW_ALGORITHM_RANDOM, CIRCFLOW_OK},
+        {ALGORITHM, CIRCFLOW_ALGORITHM_RANDOM + 1, CIRCFLOW_ERR_INVALID},
+        {RUN, 1, CIRCFLOW_OK}, {RUN, UINT32_MAX, CIRCFLOW_OK}, {ZEROS, 1, CIRCFLOW_ERR_INVALID},
     };
     (void)state;
     host_begin(&world);
@@ -285,6 +287,8 @@ static void set_config_is_checked_at_its_bounds(void **state)
         case TIMEOUT: config.link_timeout_ns = rows[i].value; break;
         case AHEAD: config.switch_ahead_max = rows[i].value; break;
         case UX: config.desired_ux = (uint8_t)rows[i].value; break;
+        case RUN: config.switch_run_min = rows[i].value; break;
+        case ZEROS: config.reserved3 = rows[i].value; break;
         default: config.algorithm = (uint8_t)rows[i].value; break;
         }
         config.nonce[0] = (uint8_t)(i + 1);

@@ -2206,15 +2206,42 @@ enum circflow_status circflow_channel_get_stats(struct circflow_engine *engine,
 /* circflow_set_config.algorithm: depends on the desired_ux of the peer, as the protocol says. */
 #define CIRCFLOW_ALGORITHM_BY_UX 0
 
-/* circflow_set_config.algorithm: MinRTT (prop329 3.1). */
+/* circflow_set_config.algorithm: MinRTT (prop329 3.1): the leg with the lowest round trip, and no other. For latency.
+ */
 #define CIRCFLOW_ALGORITHM_MIN_RTT 1
 
-/* circflow_set_config.algorithm: LowRTT (prop329 3.2). */
+/* circflow_set_config.algorithm: LowRTT (prop329 3.2): the leg with the lowest round trip among those with room. This
+ * is the rule as C Tor deploys it. */
 #define CIRCFLOW_ALGORITHM_LOW_RTT 2
 
 /* circflow_set_config.algorithm: CwndRTT: the fastest leg while it has room, else the fastest other leg that can send
  * a cell before one round trip of the fastest leg is over. */
 #define CIRCFLOW_ALGORITHM_CWND_RTT 3
+
+/* circflow_set_config.algorithm: OnTime: the leg on which the message arrives first; another one only if all is there
+ * as early as on the best leg alone. */
+#define CIRCFLOW_ALGORITHM_ON_TIME 4
+
+/* circflow_set_config.algorithm: ECF (Lim et al., CoNEXT 2017): the fastest leg; another one only if the fastest would
+ * not finish the rest earlier. For comparison with multipath TCP; it suits legs with unlike round trips. While it
+ * waits for a leg, circflow_engine_get_deadline() says when it looks again; this is so with ON_TIME, BLEST and OTIAS
+ * too. None of them waits for longer than 10 s while a leg has room. */
+#define CIRCFLOW_ALGORITHM_ECF 5
+
+/* circflow_set_config.algorithm: BLEST (Ferlin et al., IFIP Networking 2016): the fastest leg; another one only as far
+ * as the receiver need not hold more than all windows meanwhile. For comparison; it spares the receiver's memory. */
+#define CIRCFLOW_ALGORITHM_BLEST 6
+
+/* circflow_set_config.algorithm: OTIAS (Yang, Wang and Amer, WAINA 2014): the leg on which the message is foreseen to
+ * arrive first, from its round trip and window alone. For comparison: it is the plainest rule that knows of arrivals.
+ */
+#define CIRCFLOW_ALGORITHM_OTIAS 7
+
+/* circflow_set_config.algorithm: a leg drawn by chance for a run of 50 to 70 messages, the more often the higher its
+ * window divided by its round trip (prop329 4.3; De la Cadena et al., CCS 2020). For research on traffic analysis: it
+ * is not fast. It is drawn with the set's nonce as the key: who does not know that cannot foretell it, and the same
+ * set under the same conditions draws the same. */
+#define CIRCFLOW_ALGORITHM_RANDOM 8
 
 /* The configuration of a set. Fill it with circflow_set_config_init(), then change what you want. */
 typedef struct circflow_set_config {
@@ -2255,6 +2282,12 @@ typedef struct circflow_set_config {
   /* How long a message may be held for order, in nanoseconds: as circflow_engine_config.held_age_max_ns, for this
    * set. At most a week; 0 for no bound. Default CIRCFLOW_AS_ENGINE: the value of the engine. */
   uint64_t held_age_max_ns;
+  /* DATA messages in a row on a leg at least, while it has room: a limit on SWITCHes, with every algorithm. A leg
+   * without room is left earlier. At most 4294967295: then no leg is left that has room. Default 0: as the algorithm
+   * has it. */
+  uint32_t switch_run_min;
+  /* Zero. */
+  uint32_t reserved3;
 } circflow_set_config;
 
 /* Fills a config with the defaults. Pass sizeof(circflow_set_config) as size.

@@ -3,6 +3,7 @@
 mod common;
 
 use circflow::base::{Hops, Id};
+use circflow::conflux::choice::FAMILY;
 use circflow::conflux::{Algorithm, LegNumbers, LinkState, Numbers, Report, Role, SetTerms};
 use circflow::congestion::PathClass;
 use circflow::engine::{
@@ -524,7 +525,7 @@ fn any_terms(b: u8, c: u16, d: u64) -> SetTerms {
         tag: d,
         nonce: Nonce::new([(c % 3) as u8; 32]),
         desired_ux: Ux::from_wire(b),
-        algorithm: pick(&[None, None, Some(Algorithm::CwndRtt), Some(Algorithm::MinRtt)], b),
+        algorithm: [None, Some(FAMILY[usize::from(b) / 2 % FAMILY.len()].algorithm)][usize::from(b % 2)],
         link_timeout: pick(&[0, 100, 100, u64::MAX], c as u8),
         held_bytes_max: pick(&[0, 700, 5000, u64::MAX], (d >> 8) as u8),
         switch_ahead_max: pick(&[0, 4, 1 << 20, u32::MAX], (d >> 16) as u8),
@@ -532,6 +533,7 @@ fn any_terms(b: u8, c: u16, d: u64) -> SetTerms {
         launches_max: u32::from(c % 7),
         held_sends_max: 4,
         held_age_max: [None, Some(0), Some(100), Some(u64::MAX)][usize::from(b % 4)],
+        switch_run_min: [0, 0, 1, 7, u32::MAX][usize::from(b % 5)],
     }
 }
 

@@ -660,7 +660,7 @@ static void set_rest(int at)
         (void)DONE(circflow_set_retag(engine, set, take8()));
         break;
     case 3:
-        (void)DONE(circflow_set_use_algorithm(engine, set, take8() % 6));
+        (void)DONE(circflow_set_use_algorithm(engine, set, take8() % 11));
         break;
     case 4:
         (void)DONE(circflow_set_get_stats(engine, set, maybe(&stats)));

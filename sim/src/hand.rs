@@ -71,6 +71,7 @@ fn terms(index: usize, held_bytes_max: u64) -> SetTerms {
         launches_max: 1000,
         held_sends_max: 0,
         held_age_max: None,
+        switch_run_min: 0,
     }
 }
 

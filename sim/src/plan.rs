@@ -2,6 +2,7 @@
 
 use crate::rng::Rng;
 use circflow::base::{limits, Nanos};
+use circflow::conflux::choice::FAMILY;
 use circflow::conflux::Algorithm;
 use circflow::engine::Config;
 use circflow::reactor::Marks;
@@ -65,6 +66,7 @@ pub struct Plan {
     pub held_sends_max: u32,
     pub marks: Marks,
     pub algorithm: Option<Algorithm>,
+    pub switch_run_min: u32,
     pub ux: [Ux; 2],
     pub params: Vec<(&'static str, u32)>,
     pub sendme_inc: u64,
@@ -133,7 +135,8 @@ impl Plan {
             stream_bytes_max: if rng.once_in(25) { rng.range(500, 40_000) as u32 } else { 32 << 20 },
             held_sends_max: rng.pick(&[32, 32, 4, 1, 0]),
             marks,
-            algorithm: rng.pick(&[None, None, None, Some(Algorithm::CwndRtt), Some(Algorithm::LowRtt)]),
+            algorithm: if rng.once_in(2) { None } else { Some(rng.pick(&FAMILY).algorithm) },
+            switch_run_min: rng.pick(&[0, 0, 0, 2, 40, 1000]),
             ux: [rng.pick(&uxes), rng.pick(&uxes)],
             params,
             sendme_inc,

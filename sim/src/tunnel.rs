@@ -27,6 +27,7 @@ impl World {
             launches_max: 8,
             held_sends_max: self.plan.held_sends_max,
             held_age_max: None,
+            switch_run_min: self.plan.switch_run_min,
         }
     }
 

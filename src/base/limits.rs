@@ -71,6 +71,10 @@ pub const CATCH_UP_AT: u64 = 1 << 31;
 /// The largest number a SWITCH may carry: C Tor refuses to send 2^32 - 1.
 pub const SWITCH_DELTA_MAX: u64 = u32::MAX as u64 - 1;
 
+/// How long, in nanoseconds, an algorithm may wait for a better leg although one has room. Far above each round trip at
+/// which waiting pays; below what makes a stream time out.
+pub const CHOICE_WAIT: u64 = 10_000_000_000;
+
 /// Absolute sequence numbers stop here, far below the wrap of a u64, so that adding one can never overflow.
 pub const NUMBER_MAX: u64 = 1 << 62;
 

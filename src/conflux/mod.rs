@@ -8,6 +8,7 @@ pub mod choice;
 pub mod handshake;
 mod leg;
 pub mod manager;
+pub mod meter;
 pub mod set;
 pub mod teardown;
 

@@ -14,6 +14,8 @@ pub(super) struct Alarms {
     elsewhere: Timers,
     /// Of channels whose room is kept for some, and wanted by others.
     channels: Timers,
+    /// Of sets that choose their leg again although nothing is reported.
+    choices: Timers,
     /// Timers of sets that hold something, in counted time (see `age`).
     ages: Timers,
     /// When the ages are looked at next, [`NEVER`] while nothing is held.
@@ -47,6 +49,7 @@ impl Default for Alarms {
             streams: Timers::default(),
             elsewhere: Timers::default(),
             channels: Timers::default(),
+            choices: Timers::default(),
             ages: Timers::default(),
             beat: NEVER,
             busy: false,
@@ -118,7 +121,12 @@ impl Alarms {
     }
 
     pub fn len(&self) -> usize {
-        self.handshakes.len() + self.padding.len() + self.streams.len() + self.elsewhere.len() + self.channels.len()
+        self.handshakes.len()
+            + self.padding.len()
+            + self.streams.len()
+            + self.elsewhere.len()
+            + self.channels.len()
+            + self.choices.len()
     }
 
     pub fn arm_handshake(&mut self, circuit: Id, deadline: Nanos) {
@@ -136,6 +144,28 @@ impl Alarms {
         let due = take_due(&mut self.handshakes, now, steps);
         self.refresh_others();
         due.map(|(circuit, _)| circuit)
+    }
+
+    /// Makes a set choose its leg again at `deadline`. What was to come earlier stays: who asks again and again would
+    /// put it off.
+    pub fn arm_choice(&mut self, set: Id, deadline: Nanos) {
+        if deadline < self.choices.deadline(set.index()) {
+            self.choices.arm(set.index(), deadline);
+            self.refresh_others();
+        }
+    }
+
+    /// A set goes.
+    pub fn cancel_choice(&mut self, set: u32) {
+        self.choices.cancel(set);
+        self.refresh_others();
+    }
+
+    /// Takes the earliest choice that is due.
+    pub fn due_choice(&mut self, now: Nanos, steps: &mut u32) -> Option<u32> {
+        let due = take_due(&mut self.choices, now, steps);
+        self.refresh_others();
+        due.map(|(set, _)| set)
     }
 
     /// Wakes a circuit's padding at `deadline`, or not at all.
@@ -276,7 +306,7 @@ impl Alarms {
     /// Gives unused memory back.
     pub fn trim(&mut self) -> usize {
         let circuits = self.handshakes.trim() + self.padding.trim() + self.elsewhere.trim();
-        circuits + self.streams.trim() + self.channels.trim() + self.ages.trim()
+        circuits + self.streams.trim() + self.channels.trim() + self.ages.trim() + self.choices.trim()
     }
 
     fn refresh_others(&mut self) {
@@ -294,7 +324,7 @@ impl Alarms {
 
     fn plain_timers(&self) -> Nanos {
         let circuits = self.handshakes.next().min(self.elsewhere.next());
-        circuits.min(self.streams.next()).min(self.channels.next())
+        circuits.min(self.streams.next()).min(self.channels.next()).min(self.choices.next())
     }
 
     #[inline]

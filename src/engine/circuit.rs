@@ -150,11 +150,12 @@ impl Engine {
                 let report = reactor.report(hop);
                 self.look_at_channels(set);
                 if let Some(state) = self.sets.get_mut(set) {
-                    state.report(ix, &report, &mut self.out.effects);
+                    state.report(ix, &report, self.time.clock.latest(), &mut self.out.effects);
                 }
                 if !self.out.effects.is_empty() {
                     self.apply_effects(set);
                 }
+                self.look_again(set);
                 self.resume_circuit(id);
             }
             Place::Alone => self.resume_circuit(id),

@@ -201,7 +201,7 @@ impl Engine {
             return Ok(());
         };
         if let Some(state) = self.sets.get_mut(set) {
-            state.report(ix, report, &mut self.out.effects);
+            state.report(ix, report, self.time.clock.latest(), &mut self.out.effects);
         }
         if TELLS {
             self.note_report(id, report);
@@ -209,6 +209,7 @@ impl Engine {
         if !self.out.effects.is_empty() {
             self.apply_effects(set);
         }
+        self.look_again(set);
         Ok(())
     }
 

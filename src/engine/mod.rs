@@ -302,6 +302,9 @@ impl Engine {
         while let Some(index) = self.time.alarms.due_channel(now, &mut steps) {
             self.run_channel(index, now);
         }
+        while let Some(index) = self.time.alarms.due_choice(now, &mut steps) {
+            self.run_choice(index, now);
+        }
         if now >= self.time.alarms.beat() {
             self.run_ages(now);
         }

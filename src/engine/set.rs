@@ -1,5 +1,6 @@
 //! Calls of a host about a set.
 
+use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
 use crate::conflux::set::{LegIx, LegNumbers, Numbers, SetStats};
 use crate::conflux::{Algorithm, Cause, Role, SetTerms};
@@ -67,6 +68,23 @@ impl Engine {
         let state = self.set(set)?;
         let leg = state.settled_leg().filter(|&leg| !self.is_elsewhere(leg));
         Ok(leg.map_or(0, |_| state.room()))
+    }
+
+    /// If a set waits for a leg that is full while another has room, makes it choose again in time.
+    #[inline]
+    pub(super) fn look_again(&mut self, set: Id) {
+        let at = self.sets.get(set).map_or(NEVER, |state| state.choose_again_at());
+        if at != NEVER {
+            self.time.alarms.arm_choice(set, at);
+        }
+    }
+
+    /// Makes the set in this place choose its leg again.
+    pub(super) fn run_choice(&mut self, index: u32, now: Nanos) {
+        let Some((set, state)) = self.sets.at(index) else { return };
+        state.choose_again(now, &mut self.out.effects);
+        self.apply_effects(set);
+        self.look_again(set);
     }
 
     /// Gives a set another tag of the host's, also in instructions that wait.
@@ -186,6 +204,7 @@ impl Engine {
         if let Some(mut set) = self.sets.remove(id) {
             self.keep_sums(&mut set, self.time.clock.latest());
             self.time.alarms.cancel_age(id.index());
+            self.time.alarms.cancel_choice(id.index());
             self.manager.remove(set.role(), &set.terms().nonce, id);
             if let Some(port) = &self.spread.port {
                 port.release(set.role(), &set.terms().nonce, id);

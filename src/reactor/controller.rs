@@ -324,7 +324,7 @@ delegate_to_set! {
     fn sums(look, now: Nanos) -> SetSums;
     fn waits_first(look) -> bool;
     fn leg_stats(look, ix: LegIx) -> Option<LegStats>;
-    fn unsettle(change, ix: LegIx, is_full: bool);
+    fn unsettle(change, ix: LegIx, is_full: bool) -> bool;
     fn retag(change, tag: u64);
     fn choose_by(change, algorithm: Option<Algorithm>, effects: &mut Effects);
     fn set_tag(change, ix: LegIx, tag: u64);
@@ -374,7 +374,10 @@ delegate_to_set! {
     fn commit_message(
         change, ix: LegIx, command: Command, now: Nanos, effects: &mut Effects
     ) -> Result<(), Refusal>;
-    fn report(change, ix: LegIx, report: &Report, effects: &mut Effects);
+    fn report(change, ix: LegIx, report: &Report, now: Nanos, effects: &mut Effects);
+    fn choose_again_at(look) -> Nanos;
+    fn choose_again(change, now: Nanos, effects: &mut Effects);
+    fn observe(change, now: Nanos);
     fn resumed(change);
     fn begin_run(change, now: Nanos) -> Option<HeldRun>;
     fn end_run(change, now: Nanos) -> Option<HeldRun>;
@@ -402,6 +405,7 @@ mod tests {
             launches_max: 2,
             held_sends_max: 0,
             held_age_max: None,
+            switch_run_min: 0,
         }
     }
 

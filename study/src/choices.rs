@@ -9,10 +9,15 @@ pub struct Choice {
 }
 
 /// The first one is what the others are compared with: the rule as it is deployed.
-pub const CHOICES: [Choice; 3] = [
+pub const CHOICES: [Choice; 8] = [
     Choice { name: "lowrtt", algorithm: Algorithm::LowRtt },
     Choice { name: "minrtt", algorithm: Algorithm::MinRtt },
     Choice { name: "cwndrtt", algorithm: Algorithm::CwndRtt },
+    Choice { name: "ontime", algorithm: Algorithm::OnTime },
+    Choice { name: "ecf", algorithm: Algorithm::Ecf },
+    Choice { name: "blest", algorithm: Algorithm::Blest },
+    Choice { name: "otias", algorithm: Algorithm::Otias },
+    Choice { name: "random", algorithm: Algorithm::Random },
 ];
 
 pub const STOCK: Choice = CHOICES[0];

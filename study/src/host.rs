@@ -96,6 +96,7 @@ fn terms(algorithm: Algorithm) -> SetTerms {
         launches_max: limits::LAUNCHES_DEFAULT,
         held_sends_max: limits::HELD_SENDS_DEFAULT,
         held_age_max: None,
+        switch_run_min: 0,
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each test binary uses a part
 
 pub mod any_machines;
+pub mod choices;
 pub mod events;
 pub mod machines;
 pub mod naive_padding;
@@ -190,6 +191,7 @@ pub fn terms(algorithm: Option<Algorithm>) -> SetTerms {
         launches_max: 5,
         held_sends_max: 32,
         held_age_max: None,
+        switch_run_min: 0,
     }
 }
 

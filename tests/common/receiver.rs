@@ -79,7 +79,7 @@ impl Subject for OnSet {
         let mut effects = Vec::new();
         for index in 0..legs {
             let ix = set.adopt(Id(index as u64 + 1), ROUTE, Ux::NoOpinion, 0, &mut effects);
-            set.report(ix, &report(10, 0, 0), &mut effects);
+            set.report(ix, &report(10, 0, 0), 0, &mut effects);
         }
         OnSet { set, store: Store::new(u64::MAX), effects, ixs: (0..legs as LegIx).collect() }
     }
@@ -113,7 +113,7 @@ impl Subject for OnSet {
 
     fn join(&mut self, leg: usize) {
         let ix = self.set.adopt(Id(leg as u64 + 1), ROUTE, Ux::NoOpinion, 0, &mut self.effects);
-        self.set.report(ix, &report(10, 0, 0), &mut self.effects);
+        self.set.report(ix, &report(10, 0, 0), 0, &mut self.effects);
         self.ixs[leg] = ix;
     }
 

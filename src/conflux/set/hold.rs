@@ -192,6 +192,6 @@ impl Set {
         if !has_room || (self.bare && self.sending != Some(index)) || delta > limits::SWITCH_DELTA_MAX {
             return None;
         }
-        Some(Plan { ix, leg: leg.key, tag: leg.tag, delta: delta as u32, number: sent + 1 })
+        Some(Plan { ix, leg: leg.key, tag: leg.tag, delta: delta as u32, number: sent + 1, run: 1, lends: false })
     }
 }

@@ -77,6 +77,7 @@ impl Set {
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
             leg.measured(rtt);
         }
+        self.saw(ix, rtt);
         self.usable = true;
         self.after_change(effects);
         ix
@@ -128,6 +129,7 @@ impl Set {
         leg.measured(rtt);
         let key = leg.key;
         Self::answered(leg, effects);
+        self.saw(ix, rtt);
         self.peer_wants(link.ux);
         effects.push(Effect::Send { leg: key, control: Control::LinkedAck });
         effects.push(Effect::Linked { leg: key, rtt });
@@ -143,10 +145,19 @@ impl Set {
         let leg = self.legs.get_mut(usize::from(ix)).ok_or(Fault::UnexpectedLinkedAck)?;
         let state = step(self.role, leg.state, LinkMessage::LinkedAck)?;
         leg.enter(state);
-        leg.measured(if leg.asked { now.saturating_sub(leg.asked_at) } else { 0 });
+        let rtt = if leg.asked { now.saturating_sub(leg.asked_at) } else { 0 };
+        leg.measured(rtt);
         Self::answered(leg, effects);
+        self.saw(ix, rtt);
         self.after_change(effects);
         Ok(())
+    }
+
+    /// A leg's round trip was measured; 0 when the clock did not move.
+    fn saw(&mut self, ix: LegIx, rtt: Nanos) {
+        if let Some(meter) = self.meters.get_mut(usize::from(ix)).filter(|_| rtt != 0) {
+            meter.saw(rtt);
+        }
     }
 
     /// Returns the fault of a leg whose answer is overdue at `now`, none when it is not.

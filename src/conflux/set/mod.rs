@@ -19,9 +19,11 @@ pub use send::{Plan, Refusal};
 pub use stats::{LegStats, SetStats};
 pub use tally::{HeldRun, SetSums};
 
-use super::choice::{self, Policy};
+use super::choice::on_time::Course;
+use super::choice::{self, random, Memo, Policy};
 use super::handshake::{LinkState, Role};
 use super::leg::Leg;
+use super::meter::Meter;
 use super::teardown::{judge, Loss, Reason};
 use super::{Algorithm, Effect};
 use crate::base::{Hops, Id, Nanos};
@@ -57,6 +59,8 @@ pub struct SetTerms {
     pub held_sends_max: u32,
     /// How long a message may be held for order, 0 for no limit; none for the engine's limit.
     pub held_age_max: Option<Nanos>,
+    /// DATA messages in a row on a leg at least, while it has room; 0 leaves it to the algorithm.
+    pub switch_run_min: u32,
 }
 
 impl SetTerms {
@@ -89,6 +93,11 @@ pub struct Set {
     /// A READY mark for this set is in the instruction queue.
     ready_marked: bool,
     policy: Policy,
+    /// What is remembered from choice to choice, and what is known of each leg; one for each place in `legs`.
+    flow: Course,
+    meters: Vec<Meter>,
+    /// The time of the call that runs.
+    now: Nanos,
     /// Number at which the set has to send on the leg furthest behind, so that a SWITCH can still reach it.
     catch_up_at: u64,
     /// Messages that may follow on the sending leg before the choice is made again: until a report or change, the best
@@ -154,6 +163,7 @@ impl Default for Set {
             launches_max: 0,
             held_sends_max: 0,
             held_age_max: None,
+            switch_run_min: 0,
         };
         Set::new(Role::Exit, terms)
     }
@@ -163,6 +173,8 @@ impl Set {
     /// A set without legs.
     pub fn new(role: Role, terms: SetTerms) -> Self {
         let policy = Policy::for_ux(Ux::NoOpinion);
+        let key = random::DrawKey::of(terms.nonce.as_bytes(), u8::from(role == Role::Client));
+        let flow = Course { memo: Memo { key, ..Memo::default() }, ..Course::default() };
         let mut set = Set {
             delivered: 0,
             next_held: NOTHING,
@@ -175,6 +187,9 @@ impl Set {
             resume_queued: false,
             ready_marked: false,
             policy,
+            flow,
+            meters: Vec::new(),
+            now: 0,
             catch_up_at: u64::MAX,
             settled: 0,
             outbox: Outbox::default(),
@@ -388,6 +403,8 @@ impl Set {
             self.legs.len() - 1
         });
         self.legs[index] = leg;
+        self.meters.resize(self.legs.len(), Meter::default());
+        self.meters[index] = Meter::default();
         index as LegIx
     }
 
@@ -395,7 +412,7 @@ impl Set {
     fn peer_wants(&mut self, ux: Ux) {
         self.peer_ux = ux;
         self.settled = 0;
-        self.policy = Policy::for_ux(ux);
+        self.policy = Policy { run_min: self.terms.switch_run_min, ..Policy::for_ux(ux) };
         if let Some(algorithm) = self.terms.algorithm {
             self.policy.algorithm = algorithm;
         }

@@ -1,11 +1,17 @@
 //! Sending: plans, which change nothing, and commits, which count the cells that were really queued.
 
 use super::{LegIx, Set};
+use crate::base::time::NEVER;
 use crate::base::{limits, Id, Nanos};
-use crate::conflux::choice::{self, choose};
+use crate::conflux::choice::on_time::{Chosen, Course};
+use crate::conflux::choice::{self, blest, choose, Algorithm};
 use crate::conflux::leg::Report;
+use crate::conflux::meter::Meter;
 use crate::conflux::Effect;
 use crate::wire::Command;
+
+/// A choice that waits is looked at again after this share of the time that it has waited, at the earliest.
+const LOOK_SHARE: u64 = 32;
 
 /// The leg and number for the next multiplexed message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,6 +26,10 @@ pub struct Plan {
     pub delta: u32,
     /// Absolute number of the message.
     pub number: u64,
+    /// Messages in a row, this one included, for which the choice is meant.
+    pub run: u64,
+    /// Another leg is better, and its window is full.
+    pub lends: bool,
 }
 
 /// Why a message may not be sent, or why a report of a sent cell is refused.
@@ -44,19 +54,14 @@ impl Set {
             return Err(Refusal::NotUsable);
         }
         let sent = self.sending.and_then(|index| self.legs.get(index)).map_or(0, |leg| leg.sent);
-        let choice = if self.bare || self.policy.saves_memory || sent >= self.catch_up_at {
-            self.choose_by_rare_rules(sent)
-        } else {
-            choose(self.policy.algorithm, self.paths())
-        };
-        let index = match choice {
-            Some(index) => index,
-            None if command == Command::DATA => return Err(Refusal::Blocked),
-            None => self.leg_without_wait().ok_or(Refusal::Blocked)?,
+        let Chosen { leg: index, run, lends } = match self.choice(sent) {
+            Ok(chosen) => chosen,
+            Err(_) if command == Command::DATA => return Err(Refusal::Blocked),
+            Err(_) => any_run(self.leg_without_wait().ok_or(Refusal::Blocked)?),
         };
         let leg = self.legs.get(index).ok_or(Refusal::Blocked)?;
         let delta = u32::try_from(sent.saturating_sub(leg.sent)).map_err(|_| Refusal::Blocked)?;
-        Ok(Plan { ix: index as LegIx, leg: leg.key, tag: leg.tag, delta, number: sent + 1 })
+        Ok(Plan { ix: index as LegIx, leg: leg.key, tag: leg.tag, delta, number: sent + 1, run, lends })
     }
 
     /// Plans a message that the host is about to send. Changes nothing in the numbers; after [`Refusal::Blocked`] the
@@ -67,9 +72,15 @@ impl Set {
             return Err(self.hold_or_stop());
         }
         let plan = self.plan(command);
+        if self.policy.algorithm.remembers() {
+            match &plan {
+                Ok(plan) => self.note_choice(plan),
+                Err(_) => self.note_wait(),
+            }
+        }
         match plan {
             // A host that decides and reports in two steps asks again for each message.
-            Ok(plan) if self.is_sending(&plan) && command == Command::DATA => self.settle(plan.ix),
+            Ok(plan) if self.is_sending(&plan) && command == Command::DATA => self.settle(plan.ix, plan.run),
             Err(Refusal::Blocked) => {
                 if self.is_held_back() {
                     return Err(self.hold_or_stop());
@@ -97,7 +108,15 @@ impl Set {
         debug_assert!(self.outbox.len == 0 && !self.bare, "nothing that waits is overtaken");
         let index = self.sending?;
         let leg = self.legs.get(index)?;
-        Some(Plan { ix: index as LegIx, leg: leg.key, tag: leg.tag, delta: 0, number: leg.sent + 1 })
+        Some(Plan {
+            ix: index as LegIx,
+            leg: leg.key,
+            tag: leg.tag,
+            delta: 0,
+            number: leg.sent + 1,
+            run: 1,
+            lends: false,
+        })
     }
 
     /// Number of messages in a row that will go on the sending leg if no report comes.
@@ -138,7 +157,8 @@ impl Set {
             leg.path.inflight += 1;
             self.since_switch += 1;
         }
-        let plan = Plan { ix: index as LegIx, leg: leg.key, tag: leg.tag, delta: 0, number: leg.sent };
+        let plan =
+            Plan { ix: index as LegIx, leg: leg.key, tag: leg.tag, delta: 0, number: leg.sent, run: 1, lends: false };
         self.settled -= 1;
         self.touch(plan.ix, now);
         Some(plan)
@@ -166,7 +186,7 @@ impl Set {
     fn carry_out(&mut self, plan: &Plan, command: Command, now: Nanos, effects: &mut Vec<Effect>) {
         // Only DATA: other messages also go out on a leg that is not the choice.
         if self.commit(plan, command, now) && command == Command::DATA {
-            self.settle(plan.ix);
+            self.settle(plan.ix, plan.run.saturating_sub(1));
         }
         self.check_resume(effects);
     }
@@ -196,6 +216,9 @@ impl Set {
             if plan.delta != 0 {
                 self.switches_sent += 1;
             }
+        }
+        if self.policy.algorithm.remembers() {
+            self.note_choice(plan);
         }
         self.count_sent(index, plan.number, command == Command::DATA, now);
         if !is_best {
@@ -266,20 +289,33 @@ impl Set {
 
     /// Takes a report of a leg's congestion control.
     #[inline(always)]
-    pub fn report(&mut self, ix: LegIx, report: &Report, effects: &mut Vec<Effect>) {
+    pub fn report(&mut self, ix: LegIx, report: &Report, now: Nanos, effects: &mut Vec<Effect>) {
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
+            if self.policy.algorithm.measures() {
+                if let Some(meter) = self.meters.get_mut(usize::from(ix)) {
+                    let acked = leg.path.inflight.saturating_sub(report.inflight);
+                    let rtt = if report.rtt == 0 { leg.path.rtt } else { report.rtt };
+                    if acked > 0 {
+                        meter.heard(now, acked, rtt);
+                    }
+                }
+            }
             leg.report(report);
         }
+        self.now = now;
         self.settled = 0;
         self.check_resume(effects);
     }
 
-    /// Notes whether the channel of a leg is full. Other circuits fill it too, so the next message asks again.
-    pub fn unsettle(&mut self, ix: LegIx, is_full: bool) {
+    /// Notes whether the channel of a leg is full. Other circuits fill it too, so the next message asks again. Answers
+    /// true if this is news and the host waits: it may have waited for this very leg, so the choice is due.
+    pub fn unsettle(&mut self, ix: LegIx, is_full: bool) -> bool {
+        let mut was_full = is_full;
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
-            leg.path.blocked = is_full;
+            was_full = std::mem::replace(&mut leg.path.blocked, is_full);
         }
         self.settled = 0;
+        is_full != was_full && self.waiting != 0
     }
 
     /// Checks for room after what the set knows of its legs has changed from outside.
@@ -332,24 +368,50 @@ impl Set {
         self.catch_up_at = lowest.map_or(u64::MAX, |sent| sent.saturating_add(limits::CATCH_UP_AT));
     }
 
-    /// Keeps the leg just chosen as the sending leg until it is full. Where the choice depends on more than room, it is
-    /// made for each message (CwndRTT, saving the receiver's memory, a SWITCH without its message, a leg far behind).
+    /// Keeps the leg just chosen as the sending leg until it is full, or for `run` messages. Where the choice depends
+    /// on more than room, it is made for each message (CwndRTT, saving the receiver's memory, a SWITCH without its
+    /// message, a leg far behind).
     #[inline(always)]
-    fn settle(&mut self, ix: LegIx) {
+    fn settle(&mut self, ix: LegIx, run: u64) {
         let Some(leg) = self.legs.get(usize::from(ix)) else { return };
         let to_catch_up = self.catch_up_at.saturating_sub(leg.sent);
-        if leg.path.ready() && !self.bare && !self.policy.saves_memory && self.policy.algorithm.stays_while_ready() {
-            self.settled = (leg.path.cwnd - leg.path.inflight).min(to_catch_up);
+        let (ready, rare) = (leg.path.ready(), self.bare || self.policy.saves_memory);
+        if !ready || rare {
+            return;
+        }
+        let room = (leg.path.cwnd - leg.path.inflight).min(to_catch_up);
+        let kept = if self.policy.algorithm.remembers() {
+            self.flow.until.saturating_sub(leg.sent)
+        } else if self.policy.algorithm.stays_while_ready() {
+            run
+        } else {
+            0
+        };
+        // Until then the leg is not left anyway.
+        let rest = u64::from(self.policy.run_min).saturating_sub(self.since_switch);
+        self.settled = room.min(kept.max(rest));
+    }
+
+    /// Chooses a leg for DATA, or says when to look again: [`NEVER`] if only a report or change can help.
+    #[inline(always)]
+    fn choice(&self, sent: u64) -> Result<Chosen, Nanos> {
+        if self.bare || self.policy.keeps_leg() || sent >= self.catch_up_at {
+            self.choose_by_rare_rules(sent)
+        } else {
+            self.choose(sent, |_| true)
         }
     }
 
     /// Chooses by the rules that rarely apply: stay on the leg of a SWITCH that has no message yet, send on a leg far
-    /// behind, save the peer's memory.
-    fn choose_by_rare_rules(&self, sent: u64) -> Option<usize> {
+    /// behind, save the peer's memory, leave a leg only after a run.
+    fn choose_by_rare_rules(&self, sent: u64) -> Result<Chosen, Nanos> {
         let current = self.sending.and_then(|index| Some((index, &self.legs.get(index)?.path)));
-        let stay = || current.filter(|(_, path)| path.ready()).map(|(index, _)| index);
+        let stay = |run| {
+            let current = current.filter(|(_, path)| path.ready());
+            current.map(|(leg, _)| Chosen { leg, run, lends: false }).ok_or(NEVER)
+        };
         if self.bare {
-            return stay();
+            return stay(1);
         }
         let reachable = |index: usize| {
             self.legs.get(index).is_some_and(|leg| sent.saturating_sub(leg.sent) <= limits::SWITCH_DELTA_MAX)
@@ -358,20 +420,128 @@ impl Set {
         if sent >= self.catch_up_at {
             let behind = paths.clone().find(|&(index, path)| path.ready() && self.is_far_behind(index, sent));
             if let Some((index, _)) = behind {
-                return Some(index);
+                return Ok(any_run(index));
             }
         }
-        let choice = choose(self.policy.algorithm, paths);
-        match current {
-            Some((index, path)) if choice != Some(index) => {
-                if self.policy.saves_memory && self.since_switch < path.cwnd {
-                    stay()
-                } else {
-                    choice
-                }
-            }
-            _ => choice,
+        let choice = self.choose(sent, reachable);
+        let Some((_, path)) = current.filter(|&(index, _)| choice.map(|chosen| chosen.leg) != Ok(index)) else {
+            return choice;
+        };
+        if self.policy.saves_memory && self.since_switch < path.cwnd {
+            return stay(1);
         }
+        match u64::from(self.policy.run_min).saturating_sub(self.since_switch) {
+            0 => choice,
+            rest => stay(rest).or(choice),
+        }
+    }
+
+    /// Chooses among the legs that may be chosen.
+    #[inline(always)]
+    fn choose(&self, sent: u64, may: impl Fn(usize) -> bool + Copy) -> Result<Chosen, Nanos> {
+        if self.policy.algorithm.remembers() {
+            return self.choose_by_memory(sent, may).or_else(|at| self.choose_after_silence(may).ok_or(at));
+        }
+        let leg = choose(self.policy.algorithm, self.paths().filter(move |&(index, _)| may(index)));
+        leg.map(any_run).ok_or(NEVER)
+    }
+
+    /// Whatever an algorithm waits for, it has not come for too long: any leg that has room will do.
+    #[cold]
+    #[inline(never)]
+    fn choose_after_silence(&self, may: impl Fn(usize) -> bool + Copy) -> Option<Chosen> {
+        if self.silence() < limits::CHOICE_WAIT {
+            return None;
+        }
+        choose(Algorithm::LowRtt, self.paths().filter(move |&(index, _)| may(index))).map(any_run)
+    }
+
+    /// How long the host waits, or else the messages that padding held back.
+    fn silence(&self) -> Nanos {
+        let since = if self.waiting == 0 { self.last_active } else { self.tally.waits_since };
+        self.now.saturating_sub(since)
+    }
+
+    fn choose_by_memory(&self, sent: u64, may: impl Fn(usize) -> bool + Copy) -> Result<Chosen, Nanos> {
+        let legs = self.measured_legs().filter(move |&(index, ..)| may(index));
+        choice::choose_by_memory(self.policy.algorithm, self.now, &self.flow, self.sending, sent, legs)
+    }
+
+    fn measured_legs(&self) -> impl Iterator<Item = (usize, &choice::Path, &Meter, u64)> + Clone {
+        let legs = self.legs.iter().zip(&self.meters).enumerate();
+        legs.map(|(index, (leg, meter))| (index, &leg.path, meter, u64::from(leg.sendme_inc)))
+    }
+
+    /// When the choice has to be made again although no report has come: a message waits, or the host does, for a leg
+    /// that is full, and another leg has room. [`NEVER`] if that is not so.
+    pub fn choose_again_at(&self) -> Nanos {
+        if !self.policy.algorithm.measures() || !self.usable || (self.waiting == 0 && !self.is_holding()) {
+            return NEVER;
+        }
+        if !self.legs.iter().any(|leg| leg.path.ready()) {
+            return NEVER;
+        }
+        // By the same rules as a plan: were it refused for another reason, this would be looked at without end.
+        let sent = self.sending.and_then(|index| self.legs.get(index)).map_or(0, |leg| leg.sent);
+        match self.choice(sent) {
+            Ok(_) => self.now,
+            // The longer it waits, the rarer the looks: peers may be silent for ever.
+            Err(at) => at.max(self.now.saturating_add(self.silence() / LOOK_SHARE)),
+        }
+    }
+
+    /// The time has come at which a choice is made again.
+    pub fn choose_again(&mut self, now: Nanos, effects: &mut Vec<Effect>) {
+        self.now = now;
+        self.check_resume(effects);
+    }
+
+    /// The time of the call that runs, for what depends on it. While the host waits, only a report or the choice's own
+    /// timer moves it: they say MAY_SEND, and nothing would say it for a choice that has changed in between.
+    #[inline]
+    pub fn observe(&mut self, now: Nanos) {
+        if self.waiting == 0 {
+            self.now = now;
+        }
+    }
+
+    /// Notes what was chosen, for the next choice.
+    #[inline(never)]
+    fn note_choice(&mut self, plan: &Plan) {
+        let (index, sent) = (usize::from(plan.ix), plan.number - 1);
+        let now = self.now;
+        if self.legs.iter().zip(&self.meters).all(|(leg, meter)| meter.is_idle(now, leg.path.inflight)) {
+            let memo = self.flow.memo;
+            self.flow = Course { since: now, chosen_at: sent, began_at: sent, memo, ..Course::default() };
+        }
+        if self.flow.lends {
+            self.flow.lent += sent.saturating_sub(self.flow.chosen_at);
+        }
+        if self.sending != Some(index) {
+            self.flow.began_at = sent;
+        }
+        (self.flow.chosen_at, self.flow.lends) = (sent, plan.lends);
+        self.flow.until = sent.saturating_add(plan.run);
+        if let (Some(leg), Some(meter)) = (self.legs.get(index), self.meters.get_mut(index)) {
+            meter.begins(now, leg.path.inflight);
+        }
+        self.flow.memo.waits &= !plan.lends;
+        if self.policy.algorithm == Algorithm::Blest {
+            self.flow.memo = blest::adapt(now, &self.flow.memo, self.measured_legs());
+        }
+    }
+
+    /// Notes that DATA waits although a leg has room, for the next choice.
+    #[cold]
+    #[inline(never)]
+    fn note_wait(&mut self) {
+        self.flow.memo.waits |= self.legs.iter().any(|leg| leg.path.ready());
+    }
+
+    /// So many messages are known to wait to be sent; 0 when that is not known.
+    pub fn expect(&mut self, messages: u64) {
+        self.flow.memo.queue_end = self.highest_sent().saturating_add(messages);
+        self.settled = 0;
     }
 
     fn is_far_behind(&self, index: usize, sent: u64) -> bool {
@@ -407,4 +577,9 @@ impl Set {
         self.since_switch = 0;
         Ok(())
     }
+}
+
+/// A leg that was not chosen for a number of messages.
+fn any_run(leg: usize) -> Chosen {
+    Chosen { leg, run: u64::MAX, lends: false }
 }

@@ -20,7 +20,7 @@ pub(super) struct Tally {
     refusals: u64,
     /// How long the host has waited, and since when it waits; [`NEVER`] when it does not.
     waited: Nanos,
-    waits_since: Nanos,
+    pub(super) waits_since: Nanos,
 }
 
 impl Tally {

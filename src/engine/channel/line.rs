@@ -68,6 +68,7 @@ impl Engine {
         if self.channels.in_use() {
             self.look_for_room(set);
         }
+        self.look_again(set);
     }
 
     #[inline(never)]

@@ -346,7 +346,10 @@ impl Engine {
         };
         if side == Side::Back {
             let is_full = !reactor.edge_at(side).is_writable();
-            self.sets.get_mut(*set).into_iter().for_each(|state| state.unsettle(*ix, is_full));
+            let (set, ix) = (*set, *ix);
+            if self.sets.get_mut(set).is_some_and(|state| state.unsettle(ix, is_full)) {
+                self.look_again(set);
+            }
         }
     }
 
@@ -368,7 +371,9 @@ impl Engine {
             let back = reactor.edge_at(Side::Back);
             if back.is_shared() {
                 let (ix, is_full) = (*ix, !back.is_writable());
-                self.sets.get_mut(set).into_iter().for_each(|state| state.unsettle(ix, is_full));
+                if self.sets.get_mut(set).is_some_and(|state| state.unsettle(ix, is_full)) {
+                    self.look_again(set);
+                }
             }
         }
     }

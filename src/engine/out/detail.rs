@@ -91,6 +91,7 @@ impl Engine {
     #[inline(never)]
     pub(in crate::engine) fn refused_at_first(&mut self, set: Id, refusal: Refusal) -> Error {
         self.begin_wait(set);
+        self.look_again(set);
         self.refused(set, refusal)
     }
 

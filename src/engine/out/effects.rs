@@ -86,7 +86,7 @@ impl Engine {
             let reactor = circuit.reactor.as_mut().filter(|_| runs);
             state.seated(reactor.as_ref().map(|reactor| reactor.params()));
             if let Some(reactor) = reactor {
-                state.report(ix, &reactor.report(hop), &mut self.out.effects);
+                state.report(ix, &reactor.report(hop), self.time.clock.latest(), &mut self.out.effects);
             }
         }
     }

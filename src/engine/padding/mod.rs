@@ -223,8 +223,11 @@ impl Engine {
             self.publish_and_wake(id);
             self.resume_home_link(id);
         }
-        if let (Some((set, _)), false) = (place.leg(), self.out.effects.is_empty()) {
-            self.apply_effects(set);
+        if let Some((set, _)) = place.leg() {
+            if !self.out.effects.is_empty() {
+                self.apply_effects(set);
+            }
+            self.look_again(set);
         }
         if let Some(number) = over {
             // The machines have ended already, so a failure to tell the other end changes nothing here.

@@ -124,6 +124,7 @@ impl Engine {
             self.note_held_for_sending(set);
         }
         self.apply_effects(set);
+        self.look_again(set);
         self.ask_for_set(set);
         Ok(false)
     }

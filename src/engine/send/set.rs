@@ -15,12 +15,17 @@ impl Engine {
         if self.needs_a_look {
             return self.decide_with_a_look(set, command);
         }
+        let now = self.time.clock.latest();
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        state.observe(now);
         match state.decide(command) {
             Ok(plan) => Ok(Going::Out(verdict(plan))),
             Err(Refusal::Hold) => Ok(Going::Later),
             Err(refusal) if state.waits_first() => Err(self.refused_at_first(set, refusal)),
-            Err(refusal) => Err(self.refused(set, refusal)),
+            Err(refusal) => {
+                self.look_again(set);
+                Err(self.refused(set, refusal))
+            }
         }
     }
 
@@ -119,6 +124,7 @@ impl Engine {
             return self.send_with_a_look(set, command, hop);
         }
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        state.observe(self.time.clock.latest());
         let plan = state.send(command, self.time.clock.latest(), &mut self.out.effects);
         if !self.out.effects.is_empty() {
             self.apply_effects(set);
@@ -163,6 +169,7 @@ impl Engine {
             self.note_looks(set);
         }
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        state.observe(self.time.clock.latest());
         let plan = state.decide(command);
         // So that the choice is not kept for the next message: other circuits may fill the channel before it.
         self.look_at_channels(set);

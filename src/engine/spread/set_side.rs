@@ -286,7 +286,7 @@ impl Engine {
         };
         let (set, ix) = (leg.set, leg.ix);
         if let Some(state) = self.sets.get_mut(set) {
-            state.report(ix, &report, &mut self.out.effects);
+            state.report(ix, &report, self.time.clock.latest(), &mut self.out.effects);
         }
         self.apply_effects(set);
         self.set_changed(set);

@@ -48,13 +48,33 @@ pub const CIRCFLOW_UX_LOW_MEM_THROUGHPUT: u8 = 4;
 
 /// circflow_set_config.algorithm: depends on the desired_ux of the peer, as the protocol says.
 pub const CIRCFLOW_ALGORITHM_BY_UX: u8 = 0;
-/// circflow_set_config.algorithm: MinRTT (prop329 3.1).
+/// circflow_set_config.algorithm: MinRTT (prop329 3.1): the leg with the lowest round trip, and no other. For latency.
 pub const CIRCFLOW_ALGORITHM_MIN_RTT: u8 = 1;
-/// circflow_set_config.algorithm: LowRTT (prop329 3.2).
+/// circflow_set_config.algorithm: LowRTT (prop329 3.2): the leg with the lowest round trip among those with room. This
+/// is the rule as C Tor deploys it.
 pub const CIRCFLOW_ALGORITHM_LOW_RTT: u8 = 2;
 /// circflow_set_config.algorithm: CwndRTT: the fastest leg while it has room, else the fastest other leg that can send
 /// a cell before one round trip of the fastest leg is over.
 pub const CIRCFLOW_ALGORITHM_CWND_RTT: u8 = 3;
+/// circflow_set_config.algorithm: OnTime: the leg on which the message arrives first; another one only if all is there
+/// as early as on the best leg alone.
+pub const CIRCFLOW_ALGORITHM_ON_TIME: u8 = 4;
+/// circflow_set_config.algorithm: ECF (Lim et al., CoNEXT 2017): the fastest leg; another one only if the fastest would
+/// not finish the rest earlier. For comparison with multipath TCP; it suits legs with unlike round trips. While it
+/// waits for a leg, circflow_engine_get_deadline() says when it looks again; this is so with ON_TIME, BLEST and OTIAS
+/// too. None of them waits for longer than 10 s while a leg has room.
+pub const CIRCFLOW_ALGORITHM_ECF: u8 = 5;
+/// circflow_set_config.algorithm: BLEST (Ferlin et al., IFIP Networking 2016): the fastest leg; another one only as far
+/// as the receiver need not hold more than all windows meanwhile. For comparison; it spares the receiver's memory.
+pub const CIRCFLOW_ALGORITHM_BLEST: u8 = 6;
+/// circflow_set_config.algorithm: OTIAS (Yang, Wang and Amer, WAINA 2014): the leg on which the message is foreseen to
+/// arrive first, from its round trip and window alone. For comparison: it is the plainest rule that knows of arrivals.
+pub const CIRCFLOW_ALGORITHM_OTIAS: u8 = 7;
+/// circflow_set_config.algorithm: a leg drawn by chance for a run of 50 to 70 messages, the more often the higher its
+/// window divided by its round trip (prop329 4.3; De la Cadena et al., CCS 2020). For research on traffic analysis: it
+/// is not fast. It is drawn with the set's nonce as the key: who does not know that cannot foretell it, and the same
+/// set under the same conditions draws the same.
+pub const CIRCFLOW_ALGORITHM_RANDOM: u8 = 8;
 
 /// The configuration of a set. Fill it with circflow_set_config_init(), then change what you want.
 #[repr(C)]
@@ -97,6 +117,12 @@ pub struct circflow_set_config {
     /// How long a message may be held for order, in nanoseconds: as circflow_engine_config.held_age_max_ns, for this
     /// set. At most a week; 0 for no bound. Default CIRCFLOW_AS_ENGINE: the value of the engine.
     pub held_age_max_ns: u64,
+    /// DATA messages in a row on a leg at least, while it has room: a limit on SWITCHes, with every algorithm. A leg
+    /// without room is left earlier. At most 4294967295: then no leg is left that has room. Default 0: as the algorithm
+    /// has it.
+    pub switch_run_min: u32,
+    /// Zero.
+    pub reserved3: u32,
 }
 
 // SAFETY: repr(C), size first, integers and arrays of integers.
@@ -292,7 +318,7 @@ pub(super) fn set_config(config: &circflow_set_config) -> Result<SetTerms, Why> 
     if held_age_max.is_some_and(|age| age > limits::HELD_AGE_LIMIT) {
         return Err("held_age_max_ns of a set is above a week");
     }
-    if config.reserved != [0; 2] || config.reserved2 != 0 {
+    if config.reserved != [0; 2] || config.reserved2 != 0 || config.reserved3 != 0 {
         return Err("a reserved field of a set's config is not zero");
     }
     Ok(SetTerms {
@@ -307,6 +333,7 @@ pub(super) fn set_config(config: &circflow_set_config) -> Result<SetTerms, Why> 
         launches_max: config.launches_max,
         held_sends_max: config.held_sends_max,
         held_age_max,
+        switch_run_min: config.switch_run_min,
     })
 }
 
@@ -316,6 +343,11 @@ pub(super) fn known_algorithm(algorithm: u8) -> Result<Option<Algorithm>, Why> {
         CIRCFLOW_ALGORITHM_MIN_RTT => Ok(Some(Algorithm::MinRtt)),
         CIRCFLOW_ALGORITHM_LOW_RTT => Ok(Some(Algorithm::LowRtt)),
         CIRCFLOW_ALGORITHM_CWND_RTT => Ok(Some(Algorithm::CwndRtt)),
+        CIRCFLOW_ALGORITHM_ON_TIME => Ok(Some(Algorithm::OnTime)),
+        CIRCFLOW_ALGORITHM_ECF => Ok(Some(Algorithm::Ecf)),
+        CIRCFLOW_ALGORITHM_BLEST => Ok(Some(Algorithm::Blest)),
+        CIRCFLOW_ALGORITHM_OTIAS => Ok(Some(Algorithm::Otias)),
+        CIRCFLOW_ALGORITHM_RANDOM => Ok(Some(Algorithm::Random)),
         _ => Err("a set has an unknown algorithm"),
     }
 }
@@ -336,5 +368,7 @@ fn config_defaults() -> circflow_set_config {
         held_sends_max: limits::HELD_SENDS_DEFAULT,
         reserved2: 0,
         held_age_max_ns: CIRCFLOW_AS_ENGINE,
+        switch_run_min: 0,
+        reserved3: 0,
     }
 }

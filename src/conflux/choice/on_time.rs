@@ -1,0 +1,199 @@
+//! OnTime: a leg carries a cell only if the cell arrives no later than the best leg alone would have brought it.
+//!
+//! For each leg the time is foreseen at which the next cell would arrive on it. The leg where that is earliest is the
+//! best leg, also while its window is full. Cells that another leg has carried meanwhile are time that the best leg has
+//! saved: so much later may a cell arrive on another leg, and all is still there as early as on the best leg alone.
+
+use super::{Memo, Path};
+use crate::base::time::NEVER;
+use crate::base::Nanos;
+use crate::conflux::meter::Meter;
+
+/// What a set remembers from choice to choice.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Course {
+    /// When it began to send after a rest.
+    pub since: Nanos,
+    /// Cells that legs other than the best have carried since then.
+    pub lent: u64,
+    /// The sending leg is not the best leg.
+    pub lends: bool,
+    /// Number of the last message before the last choice.
+    pub chosen_at: u64,
+    /// Number of the last message before the sending leg became that.
+    pub began_at: u64,
+    /// Number of the last message for which the choice is meant.
+    pub until: u64,
+    /// What the algorithms from papers remember.
+    pub memo: Memo,
+}
+
+/// A leg for the next messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Chosen {
+    /// Its place among the legs.
+    pub leg: usize,
+    /// Messages that may follow before the choice is made again.
+    pub run: u64,
+    /// It is not the best leg.
+    pub lends: bool,
+}
+
+/// Messages in a row on one of two legs that are about as fast: one SWITCH for each.
+const RUN: u64 = 64;
+/// The same for legs whose rates differ by 4 and more: cells for one SWITCH on each.
+const RUN_BOTH: u64 = 500;
+/// Cells of the first flight on a leg that was never measured: with one SENDME it is.
+const PROBE: u64 = 31;
+/// How much later than on the best leg alone all may be there: this share of the time since the set began to send.
+const LATE_SHARE: u64 = 64;
+/// A leg that was never measured is taken to be so much slower than the best.
+const UNKNOWN_SLOWER: u64 = 8;
+/// A leg that was never measured is tried at once if it answers within so many round trips of the best.
+const PROBE_TRIPS: u64 = 8;
+/// Time for a cell before anything was measured, in nanoseconds.
+const PACE_GUESS: Nanos = 100_000;
+/// The choice is made again after this time at the earliest, in nanoseconds.
+const LOOK_MIN: Nanos = 1_000_000;
+
+/// A leg as OnTime sees it.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    leg: usize,
+    /// When the next cell would arrive.
+    arrives: Nanos,
+    /// When the leg may take it; `now` if it may now.
+    opens: Nanos,
+    ready: bool,
+    /// It was never measured.
+    fresh: bool,
+    pace: Nanos,
+    half: Nanos,
+    room: u64,
+    cwnd: u64,
+    inflight: u64,
+}
+
+impl Seen {
+    fn of(now: Nanos, leg: usize, path: &Path, meter: &Meter, sendme_inc: u64) -> Seen {
+        let (mut pace, half) = (meter.pace, meter.half());
+        // So long the next acknowledgement was waited for: the leg is at least so slow.
+        let waited = now.saturating_sub(meter.anchor.saturating_add(half));
+        let late = waited.saturating_sub(sendme_inc.saturating_mul(pace));
+        if path.inflight >= sendme_inc && late > 0 {
+            pace = waited / sendme_inc.max(1);
+        }
+        let ready = path.ready();
+        let opens = match (path.blocked, ready) {
+            (true, _) => now.saturating_add(LOOK_MIN),
+            (_, true) => now,
+            _ if late > 0 => now.saturating_add(late.max(LOOK_MIN)),
+            _ => meter.anchor.saturating_add(sendme_inc.saturating_mul(pace)).saturating_add(half).max(now),
+        };
+        let arrives = meter.anchor.saturating_add(path.inflight.saturating_add(1).saturating_mul(pace));
+        let arrives = arrives.max(opens.saturating_add(half));
+        let room = path.cwnd.saturating_sub(path.inflight);
+        let fresh = meter.pace == 0;
+        Seen { leg, arrives, opens, ready, fresh, pace, half, room, cwnd: path.cwnd, inflight: path.inflight }
+    }
+
+    /// When the bottleneck of the leg has nothing left, if nothing is sent.
+    fn queue(&self, now: Nanos) -> Nanos {
+        self.arrives.saturating_sub(now.saturating_add(self.half))
+    }
+
+    /// The same leg, never measured, beside one that takes so long for a cell.
+    fn beside(mut self, pace: Nanos, first: Option<usize>) -> Seen {
+        if self.fresh {
+            self.arrives = self.arrives.saturating_add(self.inflight.saturating_mul(pace.max(PACE_GUESS)));
+            self.ready &= pace != 0 || first == Some(self.leg) || self.inflight < PROBE;
+        }
+        self
+    }
+}
+
+/// The leg for the next message, or when to look again.
+pub fn choose<'a>(
+    now: Nanos,
+    flow: &Course,
+    sending: Option<usize>,
+    sent: u64,
+    legs: impl Iterator<Item = (usize, &'a Path, &'a Meter, u64)> + Clone,
+) -> Result<Chosen, Nanos> {
+    let seen = legs
+        .filter(|(_, path, meter, _)| {
+            // A full channel soon has room again: if all that was sent has arrived, it lasts.
+            path.linked && !path.padded && !(path.blocked && meter.is_idle(now, path.inflight))
+        })
+        .map(|(leg, path, meter, inc)| Seen::of(now, leg, path, meter, inc));
+    // What is not known of a leg is taken from the others.
+    let slowest = seen.clone().map(|one| one.pace).max().unwrap_or(0);
+    let first = seen.clone().min_by_key(|one| (one.half, one.leg)).map(|one| one.leg);
+    let seen = seen.map(move |one| one.beside(slowest, first));
+    // Of equal legs the sending leg is the best, then the first.
+    let order = |one: &Seen| (one.arrives, sending != Some(one.leg), one.leg);
+    let Some(best) = seen.clone().min_by_key(order) else { return Err(NEVER) };
+    let stays = seen.clone().find(|one| sending == Some(one.leg) && one.ready);
+    let run = sent.saturating_sub(flow.began_at);
+    if let Some(current) = stays.filter(|current| current.leg != best.leg && run < run_on(current, &best)) {
+        let current = &current;
+        let rest = run_on(current, &best) - run;
+        let patience = rest.saturating_mul(current.pace.max(best.pace)).saturating_mul(2);
+        if current.arrives <= best.arrives.saturating_add(patience) {
+            return Ok(grant(current, rest, flow.lends));
+        }
+    }
+    // Another leg takes over once it has room for a run, unless it would run dry until then.
+    let takes_over = sending == Some(best.leg)
+        || best.room >= RUN.min(best.cwnd / 2)
+        || best.queue(now) < RUN.saturating_sub(best.room).saturating_mul(best.pace);
+    if best.ready && takes_over {
+        return Ok(grant(&best, RUN, false));
+    }
+    let late = (now.saturating_sub(flow.since) / LATE_SHARE).saturating_add(flow.lent.saturating_mul(best.pace));
+    let limit = best.arrives.saturating_add(late);
+    let since = now.saturating_sub(flow.since);
+    let other = seen
+        .filter(|one| one.ready && one.leg != best.leg && may_lend(now, one, &best, limit, since))
+        .min_by_key(order);
+    match other {
+        Some(other) => Ok(grant(&other, run_on(&other, &best), true)),
+        None => {
+            let soon = now.saturating_add((best.half / 4).max(LOOK_MIN)).min(NEVER - 1);
+            Err(best.opens.max(now.saturating_add(LOOK_MIN)).min(soon))
+        }
+    }
+}
+
+/// True when a run on this leg would still be on time.
+fn may_lend(now: Nanos, one: &Seen, best: &Seen, limit: Nanos, since: Nanos) -> bool {
+    let run = run_on(one, best);
+    if one.fresh {
+        let guess = PROBE.saturating_mul(best.pace).saturating_mul(UNKNOWN_SLOWER);
+        let patience = best.half.saturating_mul(2 * PROBE_TRIPS).max(since / 2);
+        return one.inflight < PROBE && !best.fresh && one.half.saturating_add(guess) <= patience;
+    }
+    let last = one.arrives.saturating_add((run - 1).saturating_mul(one.pace));
+    // The run itself is time that the best leg saves.
+    one.room >= run.min(one.cwnd / 2)
+        && one.queue(now) <= run.saturating_mul(one.pace)
+        && last <= limit.saturating_add(run.saturating_mul(best.pace))
+}
+
+/// Messages in a row on a leg: more on a slow one than it needs would make all wait, fewer would cost a SWITCH each.
+fn run_on(one: &Seen, best: &Seen) -> u64 {
+    if one.fresh {
+        return PROBE;
+    }
+    let ratio = one.pace / best.pace.max(1);
+    if ratio < 4 {
+        RUN
+    } else {
+        (RUN_BOTH / ratio.saturating_add(1)).max(PROBE)
+    }
+}
+
+fn grant(one: &Seen, run: u64, lends: bool) -> Chosen {
+    let cap = if one.fresh && lends { PROBE.saturating_sub(one.inflight) } else { run };
+    Chosen { leg: one.leg, run: one.room.min(cap).max(1), lends }
+}
