@@ -11,7 +11,9 @@ use proptest::prelude::*;
 
 const RUN: u128 = 64;
 const RUN_BOTH: u128 = 500;
+const AHEAD: u128 = 62;
 const PROBE: u128 = 31;
+const FIRST: u128 = 62;
 const LATE_SHARE: u128 = 64;
 const UNKNOWN_SLOWER: u128 = 8;
 const PROBE_TRIPS: u128 = 8;
@@ -52,10 +54,11 @@ fn foresee(case: &Case, leg: usize) -> Option<Foreseen> {
     if !path.linked || path.padded || (path.blocked && is_idle) {
         return None;
     }
-    // The next acknowledgement is waited for. Is it late, the leg is slower than it was.
+    // The next acknowledgement is waited for. Is it very late, the leg is slower than it was.
     let waited = minus(now, time(anchor + half));
     let late = minus(waited, time(inc * measured));
-    let pace = if inflight >= inc && late > 0 { waited / inc.max(1) } else { measured };
+    let slack = time(time(inc * measured) + half);
+    let pace = if inflight >= inc && late > slack { waited / inc.max(1) } else { measured };
     let ready = inflight < cwnd && !path.blocked;
     let opens = if path.blocked {
         time(now + LOOK_MIN)
@@ -73,6 +76,11 @@ fn foresee(case: &Case, leg: usize) -> Option<Foreseen> {
 }
 
 impl Foreseen {
+    /// When a run would be there, of which the choice is the first.
+    fn run_arrives(&self) -> u128 {
+        time(self.arrives + time(AHEAD * self.pace))
+    }
+
     fn queue(&self, now: u128) -> u128 {
         minus(self.arrives, time(now + self.half))
     }
@@ -99,14 +107,15 @@ fn foresee_all(case: &Case) -> Vec<Foreseen> {
     let slowest = all.iter().map(|one| one.pace).max().unwrap_or(0);
     let nearest = all.iter().map(|one| (one.half, one.leg)).min();
     for one in all.iter_mut().filter(|one| one.fresh) {
-        one.arrives = time(one.arrives + time(one.inflight * slowest.max(PACE_GUESS)));
+        one.pace = slowest.max(PACE_GUESS);
+        one.arrives = time(one.arrives + time(one.inflight * one.pace));
         let is_nearest = nearest.is_some_and(|(_, leg)| leg == one.leg);
-        if slowest == 0 && !is_nearest && one.inflight >= PROBE {
+        if !is_nearest && one.inflight >= FIRST {
             one.ready = false;
         }
     }
     // The best first.
-    all.sort_by_key(|one| (one.arrives, case.sending != Some(one.leg)));
+    all.sort_by_key(|one| (one.run_arrives(), case.sending != Some(one.leg)));
     all
 }
 

@@ -39,17 +39,24 @@ pub struct Chosen {
     pub lends: bool,
 }
 
-/// Messages in a row on one of two legs that are about as fast: one SWITCH for each.
+/// Messages in a row on one of two legs that are about as fast: one SWITCH for each run.
 const RUN: u64 = 64;
-/// The same for legs whose rates differ by 4 and more: cells for one SWITCH on each.
+/// Cells for one SWITCH there and one back, where the rates of legs differ by [`DIFFERS`] and more.
 const RUN_BOTH: u64 = 500;
-/// Cells of the first flight on a leg that was never measured: with one SENDME it is.
+const DIFFERS: u64 = 4;
+/// Of legs, the best is the one on which so many cells more would be there first: the choice is made for a run, and on
+/// a slow leg a run takes long.
+const AHEAD: u64 = 62;
+/// Cells on a leg that was never measured, beside one that was: one SENDME measures it.
 const PROBE: u64 = 31;
-/// How much later than on the best leg alone all may be there: this share of the time since the set began to send.
+/// Cells of the first flight on a leg that does not answer first: it may be slow all the same.
+const FIRST: u64 = 62;
+/// How much later than on the best leg alone all may be there: this part of the time since the set began to send.
 const LATE_SHARE: u64 = 64;
-/// A leg that was never measured is taken to be so much slower than the best.
+/// A leg that was never measured is taken to be so many times slower than the best.
 const UNKNOWN_SLOWER: u64 = 8;
-/// A leg that was never measured is tried at once if it answers within so many round trips of the best.
+/// It is tried at once if it answers within so many round trips of the best, and otherwise when the set has sent for
+/// twice the time.
 const PROBE_TRIPS: u64 = 8;
 /// Time for a cell before anything was measured, in nanoseconds.
 const PACE_GUESS: Nanos = 100_000;
@@ -80,7 +87,8 @@ impl Seen {
         // So long the next acknowledgement was waited for: the leg is at least so slow.
         let waited = now.saturating_sub(meter.anchor.saturating_add(half));
         let late = waited.saturating_sub(sendme_inc.saturating_mul(pace));
-        if path.inflight >= sendme_inc && late > 0 {
+        let slack = sendme_inc.saturating_mul(pace).saturating_add(half);
+        if path.inflight >= sendme_inc && late > slack {
             pace = waited / sendme_inc.max(1);
         }
         let ready = path.ready();
@@ -102,13 +110,19 @@ impl Seen {
         self.arrives.saturating_sub(now.saturating_add(self.half))
     }
 
-    /// The same leg, never measured, beside one that takes so long for a cell.
+    /// The same leg, if it was never measured, beside one that takes so long for a cell.
     fn beside(mut self, pace: Nanos, first: Option<usize>) -> Seen {
         if self.fresh {
-            self.arrives = self.arrives.saturating_add(self.inflight.saturating_mul(pace.max(PACE_GUESS)));
-            self.ready &= pace != 0 || first == Some(self.leg) || self.inflight < PROBE;
+            self.pace = pace;
+            self.arrives = self.arrives.saturating_add(self.inflight.saturating_mul(pace));
+            self.ready &= first == Some(self.leg) || self.inflight < FIRST;
         }
         self
+    }
+
+    /// When the last of so many cells more would arrive.
+    fn run_arrives(&self, cells: u64) -> Nanos {
+        self.arrives.saturating_add(cells.saturating_mul(self.pace))
     }
 }
 
@@ -129,9 +143,9 @@ pub fn choose<'a>(
     // What is not known of a leg is taken from the others.
     let slowest = seen.clone().map(|one| one.pace).max().unwrap_or(0);
     let first = seen.clone().min_by_key(|one| (one.half, one.leg)).map(|one| one.leg);
-    let seen = seen.map(move |one| one.beside(slowest, first));
+    let seen = seen.map(move |one| one.beside(slowest.max(PACE_GUESS), first));
     // Of equal legs the sending leg is the best, then the first.
-    let order = |one: &Seen| (one.arrives, sending != Some(one.leg), one.leg);
+    let order = |one: &Seen| (one.run_arrives(AHEAD), sending != Some(one.leg), one.leg);
     let Some(best) = seen.clone().min_by_key(order) else { return Err(NEVER) };
     let stays = seen.clone().find(|one| sending == Some(one.leg) && one.ready);
     let run = sent.saturating_sub(flow.began_at);
@@ -186,7 +200,7 @@ fn run_on(one: &Seen, best: &Seen) -> u64 {
         return PROBE;
     }
     let ratio = one.pace / best.pace.max(1);
-    if ratio < 4 {
+    if ratio < DIFFERS {
         RUN
     } else {
         (RUN_BOTH / ratio.saturating_add(1)).max(PROBE)
