@@ -145,6 +145,7 @@ impl Set {
         let (command, lane) = self.outbox.waiting.pop_front()?;
         self.outbox.releases += 1;
         self.outbox.bytes -= lane.bytes();
+        self.note_plan(&plan);
         self.commit(&plan, command, now);
         Some((plan, lane))
     }

@@ -72,15 +72,16 @@ impl Set {
             return Err(self.hold_or_stop());
         }
         let plan = self.plan(command);
-        if self.policy.algorithm.remembers() {
-            match &plan {
-                Ok(plan) => self.note_choice(plan),
-                Err(_) => self.note_wait(),
-            }
+        match &plan {
+            Ok(plan) => self.note_plan(plan),
+            Err(_) if self.policy.algorithm.remembers() => self.note_wait(),
+            Err(_) => {}
         }
         match plan {
             // A host that decides and reports in two steps asks again for each message.
-            Ok(plan) if self.is_sending(&plan) && command == Command::DATA => self.settle(plan.ix, plan.run),
+            Ok(plan) if self.settled == 0 && self.is_sending(&plan) && command == Command::DATA => {
+                self.settle(plan.ix, plan.run);
+            }
             Err(Refusal::Blocked) => {
                 if self.is_held_back() {
                     return Err(self.hold_or_stop());
@@ -169,7 +170,7 @@ impl Set {
     #[inline(always)]
     pub fn send(&mut self, command: Command, now: Nanos, effects: &mut Vec<Effect>) -> Result<Plan, Refusal> {
         let plan = self.decide(command)?;
-        self.carry_out(&plan, command, now, effects);
+        self.send_planned(&plan, command, now, effects);
         Ok(plan)
     }
 
@@ -198,6 +199,7 @@ impl Set {
             return None;
         }
         let plan = self.plan(command).ok()?;
+        self.note_plan(&plan);
         self.commit(&plan, command, now);
         self.check_resume(effects);
         Some(plan)
@@ -216,9 +218,6 @@ impl Set {
             if plan.delta != 0 {
                 self.switches_sent += 1;
             }
-        }
-        if self.policy.algorithm.remembers() {
-            self.note_choice(plan);
         }
         self.count_sent(index, plan.number, command == Command::DATA, now);
         if !is_best {
@@ -440,6 +439,11 @@ impl Set {
     #[inline(always)]
     fn choose(&self, sent: u64, may: impl Fn(usize) -> bool + Copy) -> Result<Chosen, Nanos> {
         if self.policy.algorithm.remembers() {
+            if self.settled > 0 {
+                // By whichever way a message comes, the choice is kept for its run.
+                let run = self.settled;
+                return self.sending.map(|leg| Chosen { leg, run, lends: self.flow.lends }).ok_or(NEVER);
+            }
             return self.choose_by_memory(sent, may).or_else(|at| self.choose_after_silence(may).ok_or(at));
         }
         let leg = choose(self.policy.algorithm, self.paths().filter(move |&(index, _)| may(index)));
@@ -502,6 +506,14 @@ impl Set {
     pub fn observe(&mut self, now: Nanos) {
         if self.waiting == 0 {
             self.now = now;
+        }
+    }
+
+    /// Notes a plan that is about to be carried out, if it is a choice made anew.
+    #[inline(always)]
+    pub(super) fn note_plan(&mut self, plan: &Plan) {
+        if self.settled == 0 && self.policy.algorithm.remembers() {
+            self.note_choice(plan);
         }
     }
 
