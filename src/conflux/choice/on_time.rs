@@ -6,8 +6,10 @@
 
 use super::{Memo, Path};
 use crate::base::time::NEVER;
-use crate::base::Nanos;
+use crate::base::{limits, Nanos};
 use crate::conflux::meter::Meter;
+// The legs as they are seen, without an allocation.
+use smallvec::SmallVec;
 
 /// What a set remembers from choice to choice.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -110,14 +112,13 @@ impl Seen {
         self.arrives.saturating_sub(now.saturating_add(self.half))
     }
 
-    /// The same leg, if it was never measured, beside one that takes so long for a cell.
-    fn beside(mut self, pace: Nanos, first: Option<usize>) -> Seen {
+    /// If the leg was never measured, it is taken to be like one that needs so long for a cell.
+    fn stand_beside(&mut self, pace: Nanos, first: Option<usize>) {
         if self.fresh {
             self.pace = pace;
             self.arrives = self.arrives.saturating_add(self.inflight.saturating_mul(pace));
             self.ready &= first == Some(self.leg) || self.inflight < FIRST;
         }
-        self
     }
 
     /// When the last of so many cells more would arrive.
@@ -140,18 +141,27 @@ pub fn choose<'a>(
             path.linked && !path.padded && !(path.blocked && meter.is_idle(now, path.inflight))
         })
         .map(|(leg, path, meter, inc)| Seen::of(now, leg, path, meter, inc));
+    let mut seen: SmallVec<[Seen; limits::LEGS_MAX]> = seen.collect();
     // What is not known of a leg is taken from the others.
-    let slowest = seen.clone().map(|one| one.pace).max().unwrap_or(0);
-    let first = seen.clone().min_by_key(|one| (one.half, one.leg)).map(|one| one.leg);
-    let seen = seen.map(move |one| one.beside(slowest.max(PACE_GUESS), first));
+    if seen.iter().any(|one| one.fresh) {
+        let slowest = seen.iter().map(|one| one.pace).max().unwrap_or(0);
+        let first = seen.iter().min_by_key(|one| (one.half, one.leg)).map(|one| one.leg);
+        for one in &mut seen {
+            one.stand_beside(slowest.max(PACE_GUESS), first);
+        }
+    }
+    choose_seen(now, flow, sending, sent, &seen)
+}
+
+/// Chooses among legs of which all is known that can be.
+fn choose_seen(now: Nanos, flow: &Course, sending: Option<usize>, sent: u64, seen: &[Seen]) -> Result<Chosen, Nanos> {
     // Of equal legs the sending leg is the best, then the first.
     let order = |one: &Seen| (one.run_arrives(AHEAD), sending != Some(one.leg), one.leg);
-    let Some(best) = seen.clone().min_by_key(order) else { return Err(NEVER) };
-    let stays = seen.clone().find(|one| sending == Some(one.leg) && one.ready);
+    let Some(best) = seen.iter().min_by_key(|one| order(one)) else { return Err(NEVER) };
+    let stays = seen.iter().find(|one| sending == Some(one.leg) && one.ready);
     let run = sent.saturating_sub(flow.began_at);
-    if let Some(current) = stays.filter(|current| current.leg != best.leg && run < run_on(current, &best)) {
-        let current = &current;
-        let rest = run_on(current, &best) - run;
+    if let Some(current) = stays.filter(|current| current.leg != best.leg && run < run_on(current, best)) {
+        let rest = run_on(current, best) - run;
         let patience = rest.saturating_mul(current.pace.max(best.pace)).saturating_mul(2);
         if current.arrives <= best.arrives.saturating_add(patience) {
             return Ok(grant(current, rest, flow.lends));
@@ -162,16 +172,17 @@ pub fn choose<'a>(
         || best.room >= RUN.min(best.cwnd / 2)
         || best.queue(now) < RUN.saturating_sub(best.room).saturating_mul(best.pace);
     if best.ready && takes_over {
-        return Ok(grant(&best, RUN, false));
+        return Ok(grant(best, RUN, false));
     }
     let late = (now.saturating_sub(flow.since) / LATE_SHARE).saturating_add(flow.lent.saturating_mul(best.pace));
     let limit = best.arrives.saturating_add(late);
     let since = now.saturating_sub(flow.since);
     let other = seen
-        .filter(|one| one.ready && one.leg != best.leg && may_lend(now, one, &best, limit, since))
-        .min_by_key(order);
+        .iter()
+        .filter(|one| one.ready && one.leg != best.leg && may_lend(now, one, best, limit, since))
+        .min_by_key(|one| order(one));
     match other {
-        Some(other) => Ok(grant(&other, run_on(&other, &best), true)),
+        Some(other) => Ok(grant(other, run_on(other, best), true)),
         None => {
             let soon = now.saturating_add((best.half / 4).max(LOOK_MIN)).min(NEVER - 1);
             Err(best.opens.max(now.saturating_add(LOOK_MIN)).min(soon))
