@@ -76,6 +76,8 @@ struct Seen {
     ready: bool,
     /// It was never measured.
     fresh: bool,
+    /// So long the next acknowledgement was waited for.
+    waited: Nanos,
     pace: Nanos,
     half: Nanos,
     room: u64,
@@ -104,7 +106,7 @@ impl Seen {
         let arrives = arrives.max(opens.saturating_add(half));
         let room = path.cwnd.saturating_sub(path.inflight);
         let fresh = meter.pace == 0;
-        Seen { leg, arrives, opens, ready, fresh, pace, half, room, cwnd: path.cwnd, inflight: path.inflight }
+        Seen { leg, arrives, opens, ready, fresh, waited, pace, half, room, cwnd: path.cwnd, inflight: path.inflight }
     }
 
     /// When the bottleneck of the leg has nothing left, if nothing is sent.
@@ -112,12 +114,21 @@ impl Seen {
         self.arrives.saturating_sub(now.saturating_add(self.half))
     }
 
-    /// If the leg was never measured, it is taken to be like one that needs so long for a cell.
-    fn stand_beside(&mut self, pace: Nanos, first: Option<usize>) {
-        if self.fresh {
-            self.pace = pace;
-            self.arrives = self.arrives.saturating_add(self.inflight.saturating_mul(pace));
-            self.ready &= first == Some(self.leg) || self.inflight < FIRST;
+    /// If the leg was never measured, it is taken to need so long for a cell, or longer if its first acknowledgement is
+    /// late. Only the leg that answers first gets more than a short first flight.
+    fn stand_beside(&mut self, now: Nanos, pace: Nanos, first: Option<usize>) {
+        if !self.fresh {
+            return;
+        }
+        let due = PROBE.saturating_mul(pace);
+        let is_late = self.inflight >= PROBE && self.waited > due.saturating_add(self.half);
+        self.pace = if is_late { self.waited / PROBE } else { pace };
+        self.arrives = self.arrives.saturating_add(self.inflight.saturating_mul(self.pace));
+        if first != Some(self.leg) && self.inflight >= FIRST {
+            self.ready = false;
+            let rest = PROBE.saturating_mul(self.pace).saturating_sub(self.waited).max(LOOK_MIN);
+            self.opens = self.opens.max(now.saturating_add(rest));
+            self.arrives = self.arrives.max(self.opens.saturating_add(self.half));
         }
     }
 
@@ -147,7 +158,7 @@ pub fn choose<'a>(
         let slowest = seen.iter().map(|one| one.pace).max().unwrap_or(0);
         let first = seen.iter().min_by_key(|one| (one.half, one.leg)).map(|one| one.leg);
         for one in &mut seen {
-            one.stand_beside(slowest.max(PACE_GUESS), first);
+            one.stand_beside(now, slowest.max(PACE_GUESS), first);
         }
     }
     choose_seen(now, flow, sending, sent, &seen)
