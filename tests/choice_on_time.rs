@@ -13,10 +13,11 @@ const RUN: u128 = 64;
 const RUN_BOTH: u128 = 500;
 const AHEAD: u128 = 62;
 const PROBE: u128 = 31;
-const FIRST: u128 = 62;
+const QUEUE_MOST: u128 = 248;
 const LATE_SHARE: u128 = 64;
 const UNKNOWN_SLOWER: u128 = 8;
-const PROBE_TRIPS: u128 = 8;
+const PROBE_TRIPS: u128 = 4;
+const PROBE_SHARE: u128 = 6;
 const PACE_GUESS: u128 = 100_000;
 const LOOK_MIN: u128 = 1_000_000;
 
@@ -28,6 +29,8 @@ struct Foreseen {
     opens: u128,
     ready: bool,
     fresh: bool,
+    waited: u128,
+    hidden: u128,
     pace: u128,
     half: u128,
     room: u128,
@@ -72,7 +75,21 @@ fn foresee(case: &Case, leg: usize) -> Option<Foreseen> {
     let after_others = time(anchor + time(time(inflight + 1) * pace));
     let arrives = after_others.max(time(opens + half));
     let fresh = measured == 0;
-    Some(Foreseen { leg, arrives, opens, ready, fresh, pace, half, room: minus(cwnd, inflight), cwnd, inflight })
+    let hidden = u128::from(meter.base.saturating_sub(meter.empty));
+    Some(Foreseen {
+        leg,
+        arrives,
+        opens,
+        ready,
+        fresh,
+        waited,
+        hidden,
+        pace,
+        half,
+        room: minus(cwnd, inflight),
+        cwnd,
+        inflight,
+    })
 }
 
 impl Foreseen {
@@ -107,11 +124,17 @@ fn foresee_all(case: &Case) -> Vec<Foreseen> {
     let slowest = all.iter().map(|one| one.pace).max().unwrap_or(0);
     let nearest = all.iter().map(|one| (one.half, one.leg)).min();
     for one in all.iter_mut().filter(|one| one.fresh) {
-        one.pace = slowest.max(PACE_GUESS);
+        // Its first acknowledgement is waited for, too.
+        let guess = slowest.max(PACE_GUESS);
+        let is_silent = one.inflight >= PROBE && one.waited > time(time(PROBE * guess) + one.half);
+        one.pace = if is_silent { one.waited / PROBE } else { guess };
         one.arrives = time(one.arrives + time(one.inflight * one.pace));
         let is_nearest = nearest.is_some_and(|(_, leg)| leg == one.leg);
-        if !is_nearest && one.inflight >= FIRST {
+        if !is_nearest && one.inflight >= PROBE {
             one.ready = false;
+            let due = time(PROBE * one.pace);
+            one.opens = one.opens.max(time(u128::from(case.now) + minus(due, one.waited).max(LOOK_MIN)));
+            one.arrives = one.arrives.max(time(one.opens + one.half));
         }
     }
     // The best first.
@@ -134,8 +157,9 @@ fn naive(case: &Case) -> Result<Chosen, u64> {
         }
     }
     let is_worth_a_run = best.room >= RUN.min(best.cwnd / 2);
-    let runs_dry = best.queue(now) < time(minus(RUN, best.room) * best.pace);
-    if best.ready && (case.sending == Some(best.leg) || is_worth_a_run || runs_dry) {
+    let runs_dry = time(best.queue(now) + best.hidden) < time(minus(RUN, best.room) * best.pace);
+    let too_much = minus(best.queue(now), time(QUEUE_MOST * best.pace));
+    if too_much == 0 && best.ready && (case.sending == Some(best.leg) || is_worth_a_run || runs_dry) {
         return Ok(best.granted(RUN, false));
     }
     let since = minus(now, case.flow.since.into());
@@ -145,7 +169,7 @@ fn naive(case: &Case) -> Result<Chosen, u64> {
         let run = other.run_beside(best);
         let may = if other.fresh {
             let guess = time(time(PROBE * best.pace) * UNKNOWN_SLOWER);
-            let patience = time(best.half * 2 * PROBE_TRIPS).max(since / 2);
+            let patience = time(best.half * 2 * PROBE_TRIPS).max(since / PROBE_SHARE);
             other.inflight < PROBE && !best.fresh && time(other.half + guess) <= patience
         } else {
             let last = time(other.arrives + time((run - 1) * other.pace));
@@ -158,7 +182,7 @@ fn naive(case: &Case) -> Result<Chosen, u64> {
         }
     }
     let soon = time(now + (best.half / 4).max(LOOK_MIN)).min(u128::from(NEVER) - 1);
-    Err(best.opens.max(time(now + LOOK_MIN)).min(soon) as u64)
+    Err(best.opens.max(time(now + too_much.max(LOOK_MIN))).min(soon) as u64)
 }
 
 fn compare(case: &Case) {

@@ -10,6 +10,8 @@ const MARKS: usize = 4;
 const CELLS_MIN: u64 = 8;
 /// Acknowledgements after which the lowest round trip is looked for anew: a path may get longer.
 const BASE_EPOCH: u32 = 64;
+/// The same for the round trip of the empty path. A leg that is always full shows it rarely.
+const EMPTY_EPOCH: u32 = 512;
 
 /// So many cells have arrived at the other end, the last of them then.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -18,19 +20,42 @@ struct Mark {
     cells: u64,
 }
 
+/// The lowest round trip of the newest acknowledgements, and how many these are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Epoch {
+    lowest: Nanos,
+    length: u32,
+}
+
+impl Epoch {
+    const EMPTY: Epoch = Epoch { lowest: UNMEASURED, length: 0 };
+
+    /// Notes a round trip, and answers the lowest of all that count.
+    fn heard(&mut self, rtt: Nanos, lowest: Nanos, length: u32) -> Nanos {
+        self.lowest = self.lowest.min(rtt);
+        self.length += 1;
+        if self.length < length {
+            return lowest.min(rtt);
+        }
+        std::mem::replace(self, Epoch { lowest: rtt, length: 0 }).lowest
+    }
+}
+
 /// What is known of one leg. All times are estimates.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Meter {
-    /// The lowest round trip in nanoseconds, [`UNMEASURED`] when there is none.
+    /// The lowest round trip of late in nanoseconds, [`UNMEASURED`] when there is none. Of a leg that is always full it
+    /// has the queue in it.
     pub base: Nanos,
+    /// The lowest round trip for long: that of the path without a queue.
+    pub empty: Nanos,
     /// Time for a cell in nanoseconds where the leg is narrowest, 0 when it was never measured.
     pub pace: Nanos,
     /// When the last cell that was acknowledged arrived at the other end. Those in flight arrive after it, one
     /// [`Meter::pace`] apart.
     pub anchor: Nanos,
-    /// The lowest round trip since the epoch began, and how many acknowledgements came since.
-    newest: Nanos,
-    epoch: u32,
+    base_epoch: Epoch,
+    empty_epoch: Epoch,
     /// Cells acknowledged in all.
     acked: u64,
     marks: [Mark; MARKS],
@@ -41,10 +66,11 @@ impl Default for Meter {
     fn default() -> Meter {
         Meter {
             base: UNMEASURED,
+            empty: UNMEASURED,
             pace: 0,
             anchor: 0,
-            newest: UNMEASURED,
-            epoch: 0,
+            base_epoch: Epoch::EMPTY,
+            empty_epoch: Epoch::EMPTY,
             acked: 0,
             marks: [Mark::default(); MARKS],
             marked: 0,
@@ -65,17 +91,14 @@ impl Meter {
 
     /// A round trip was measured.
     pub fn saw(&mut self, rtt: Nanos) {
-        self.newest = self.newest.min(rtt);
         self.base = self.base.min(rtt);
+        self.empty = self.empty.min(rtt);
     }
 
     /// So many cells were acknowledged, with the round trip that the leg reports now.
     pub fn heard(&mut self, now: Nanos, cells: u64, rtt: Nanos) {
-        self.epoch += 1;
-        if self.epoch >= BASE_EPOCH {
-            (self.base, self.newest, self.epoch) = (self.newest.min(rtt), rtt, 0);
-        }
-        self.saw(rtt);
+        self.base = self.base_epoch.heard(rtt, self.base, BASE_EPOCH);
+        self.empty = self.empty_epoch.heard(rtt, self.empty, EMPTY_EPOCH);
         self.acked += cells;
         let arrived = now.saturating_sub(self.half());
         self.anchor = self.anchor.max(arrived);
@@ -119,6 +142,12 @@ impl Meter {
             self.marked = 0;
             self.mark(Mark { at: first, cells: self.acked + inflight });
         }
+    }
+
+    /// So much later than by the lowest round trip of late a queue is empty, if that had some of the queue in it.
+    #[inline]
+    pub fn hidden(&self) -> Nanos {
+        self.base.saturating_sub(self.empty)
     }
 
     /// When the last of so many cells in flight arrives at the other end.

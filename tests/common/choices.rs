@@ -66,6 +66,7 @@ pub fn usual_legs() -> impl Strategy<Value = Leg> {
             let mut meter = Meter::default();
             let known = bits % 10 != 9;
             (meter.base, meter.pace) = if known { (base * ms, pace + jitter * pace / 1000) } else { (UNMEASURED, 0) };
+            meter.empty = if bits % 3 == 0 { meter.base } else { meter.base / 2 };
             meter.anchor = (NOW + 500 * ms).saturating_sub(ago * ms);
             let path = Path {
                 rtt: if bits == 9 { UNMEASURED } else { (base + queue) * ms },
@@ -89,11 +90,11 @@ pub fn wild_number() -> impl Strategy<Value = u64> {
 }
 
 pub fn wild_legs() -> impl Strategy<Value = Leg> {
-    let numbers = prop::array::uniform7(wild_number());
+    let numbers = prop::array::uniform8(wild_number());
     (numbers, any::<(bool, bool, bool)>()).prop_map(|(numbers, (linked, blocked, padded))| {
-        let [rtt, cwnd, inflight, base, pace, anchor, sendme_inc] = numbers;
+        let [rtt, cwnd, inflight, base, empty, pace, anchor, sendme_inc] = numbers;
         let mut meter = Meter::default();
-        (meter.base, meter.pace, meter.anchor) = (base, pace, anchor);
+        (meter.base, meter.empty, meter.pace, meter.anchor) = (base, empty, pace, anchor);
         let (linked, blocked) = (linked || !blocked, blocked && padded);
         let path = Path { rtt, cwnd, inflight, linked, blocked, padded: padded && !linked, ..Path::UNKNOWN };
         Leg { path, meter, sendme_inc }

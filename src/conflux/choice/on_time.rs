@@ -49,17 +49,18 @@ const DIFFERS: u64 = 4;
 /// Of legs, the best is the one on which so many cells more would be there first: the choice is made for a run, and on
 /// a slow leg a run takes long.
 const AHEAD: u64 = 62;
-/// Cells on a leg that was never measured, beside one that was: one SENDME measures it.
+/// Cells on a leg that was never measured: one SENDME measures it. Only the leg that answers first gets more.
 const PROBE: u64 = 31;
-/// Cells of the first flight on a leg that does not answer first: it may be slow all the same.
-const FIRST: u64 = 62;
+/// Cells in the queue of the best leg at most. Vegas keeps about so many there; in slow start it would be more.
+const QUEUE_MOST: u64 = 248;
 /// How much later than on the best leg alone all may be there: this part of the time since the set began to send.
 const LATE_SHARE: u64 = 64;
 /// A leg that was never measured is taken to be so many times slower than the best.
 const UNKNOWN_SLOWER: u64 = 8;
-/// It is tried at once if it answers within so many round trips of the best, and otherwise when the set has sent for
-/// twice the time.
-const PROBE_TRIPS: u64 = 8;
+/// It is tried at once if it would be there within so many round trips of the best, and otherwise within this part of
+/// the time that the set has sent.
+const PROBE_TRIPS: u64 = 4;
+const PROBE_SHARE: u64 = 6;
 /// Time for a cell before anything was measured, in nanoseconds.
 const PACE_GUESS: Nanos = 100_000;
 /// The choice is made again after this time at the earliest, in nanoseconds.
@@ -78,6 +79,8 @@ struct Seen {
     fresh: bool,
     /// So long the next acknowledgement was waited for.
     waited: Nanos,
+    /// The queue is so much longer than [`Seen::queue`] says.
+    hidden: Nanos,
     pace: Nanos,
     half: Nanos,
     room: u64,
@@ -106,7 +109,20 @@ impl Seen {
         let arrives = arrives.max(opens.saturating_add(half));
         let room = path.cwnd.saturating_sub(path.inflight);
         let fresh = meter.pace == 0;
-        Seen { leg, arrives, opens, ready, fresh, waited, pace, half, room, cwnd: path.cwnd, inflight: path.inflight }
+        Seen {
+            leg,
+            arrives,
+            opens,
+            ready,
+            fresh,
+            waited,
+            hidden: meter.hidden(),
+            pace,
+            half,
+            room,
+            cwnd: path.cwnd,
+            inflight: path.inflight,
+        }
     }
 
     /// When the bottleneck of the leg has nothing left, if nothing is sent.
@@ -124,7 +140,7 @@ impl Seen {
         let is_late = self.inflight >= PROBE && self.waited > due.saturating_add(self.half);
         self.pace = if is_late { self.waited / PROBE } else { pace };
         self.arrives = self.arrives.saturating_add(self.inflight.saturating_mul(self.pace));
-        if first != Some(self.leg) && self.inflight >= FIRST {
+        if first != Some(self.leg) && self.inflight >= PROBE {
             self.ready = false;
             let rest = PROBE.saturating_mul(self.pace).saturating_sub(self.waited).max(LOOK_MIN);
             self.opens = self.opens.max(now.saturating_add(rest));
@@ -181,8 +197,9 @@ fn choose_seen(now: Nanos, flow: &Course, sending: Option<usize>, sent: u64, see
     // Another leg takes over once it has room for a run, unless it would run dry until then.
     let takes_over = sending == Some(best.leg)
         || best.room >= RUN.min(best.cwnd / 2)
-        || best.queue(now) < RUN.saturating_sub(best.room).saturating_mul(best.pace);
-    if best.ready && takes_over {
+        || best.queue(now).saturating_add(best.hidden) < RUN.saturating_sub(best.room).saturating_mul(best.pace);
+    let too_much = best.queue(now).saturating_sub(QUEUE_MOST.saturating_mul(best.pace));
+    if best.ready && takes_over && too_much == 0 {
         return Ok(grant(best, RUN, false));
     }
     let late = (now.saturating_sub(flow.since) / LATE_SHARE).saturating_add(flow.lent.saturating_mul(best.pace));
@@ -196,7 +213,7 @@ fn choose_seen(now: Nanos, flow: &Course, sending: Option<usize>, sent: u64, see
         Some(other) => Ok(grant(other, run_on(other, best), true)),
         None => {
             let soon = now.saturating_add((best.half / 4).max(LOOK_MIN)).min(NEVER - 1);
-            Err(best.opens.max(now.saturating_add(LOOK_MIN)).min(soon))
+            Err(best.opens.max(now.saturating_add(too_much.max(LOOK_MIN))).min(soon))
         }
     }
 }
@@ -206,7 +223,7 @@ fn may_lend(now: Nanos, one: &Seen, best: &Seen, limit: Nanos, since: Nanos) -> 
     let run = run_on(one, best);
     if one.fresh {
         let guess = PROBE.saturating_mul(best.pace).saturating_mul(UNKNOWN_SLOWER);
-        let patience = best.half.saturating_mul(2 * PROBE_TRIPS).max(since / 2);
+        let patience = best.half.saturating_mul(2 * PROBE_TRIPS).max(since / PROBE_SHARE);
         return one.inflight < PROBE && !best.fresh && one.half.saturating_add(guess) <= patience;
     }
     let last = one.arrives.saturating_add((run - 1).saturating_mul(one.pace));
