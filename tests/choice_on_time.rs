@@ -132,9 +132,7 @@ fn foresee_all(case: &Case) -> Vec<Foreseen> {
         let is_nearest = nearest.is_some_and(|(_, leg)| leg == one.leg);
         if !is_nearest && one.inflight >= PROBE {
             one.ready = false;
-            let due = time(PROBE * one.pace);
-            one.opens = one.opens.max(time(u128::from(case.now) + minus(due, one.waited).max(LOOK_MIN)));
-            one.arrives = one.arrives.max(time(one.opens + one.half));
+            one.arrives = NEVER.into();
         }
     }
     // The best first.

@@ -132,7 +132,7 @@ impl Seen {
 
     /// If the leg was never measured, it is taken to need so long for a cell, or longer if its first acknowledgement is
     /// late. Only the leg that answers first gets more than a short first flight.
-    fn stand_beside(&mut self, now: Nanos, pace: Nanos, first: Option<usize>) {
+    fn stand_beside(&mut self, pace: Nanos, first: Option<usize>) {
         if !self.fresh {
             return;
         }
@@ -141,10 +141,9 @@ impl Seen {
         self.pace = if is_late { self.waited / PROBE } else { pace };
         self.arrives = self.arrives.saturating_add(self.inflight.saturating_mul(self.pace));
         if first != Some(self.leg) && self.inflight >= PROBE {
+            // What would come of it is a guess, and not worth a wait.
             self.ready = false;
-            let rest = PROBE.saturating_mul(self.pace).saturating_sub(self.waited).max(LOOK_MIN);
-            self.opens = self.opens.max(now.saturating_add(rest));
-            self.arrives = self.arrives.max(self.opens.saturating_add(self.half));
+            self.arrives = NEVER;
         }
     }
 
@@ -174,7 +173,7 @@ pub fn choose<'a>(
         let slowest = seen.iter().map(|one| one.pace).max().unwrap_or(0);
         let first = seen.iter().min_by_key(|one| (one.half, one.leg)).map(|one| one.leg);
         for one in &mut seen {
-            one.stand_beside(now, slowest.max(PACE_GUESS), first);
+            one.stand_beside(slowest.max(PACE_GUESS), first);
         }
     }
     choose_seen(now, flow, sending, sent, &seen)
