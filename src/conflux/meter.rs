@@ -144,6 +144,12 @@ impl Meter {
         }
     }
 
+    /// How long the next acknowledgement was waited for.
+    #[inline]
+    pub fn waited(&self, now: Nanos) -> Nanos {
+        now.saturating_sub(self.anchor.saturating_add(self.half()))
+    }
+
     /// So much later than by the lowest round trip of late a queue is empty, if that had some of the queue in it.
     #[inline]
     pub fn hidden(&self) -> Nanos {

@@ -68,79 +68,78 @@ const LOOK_MIN: Nanos = 1_000_000;
 
 /// A leg as OnTime sees it.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
-    leg: usize,
+struct Seen<'a> {
+    path: &'a Path,
+    meter: &'a Meter,
+    leg: u32,
+    ready: bool,
+    /// It was never measured.
+    fresh: bool,
+    pace: Nanos,
     /// When the next cell would arrive.
     arrives: Nanos,
     /// When the leg may take it; `now` if it may now.
     opens: Nanos,
-    ready: bool,
-    /// It was never measured.
-    fresh: bool,
-    /// So long the next acknowledgement was waited for.
-    waited: Nanos,
-    /// The queue is so much longer than [`Seen::queue`] says.
-    hidden: Nanos,
-    pace: Nanos,
-    half: Nanos,
-    room: u64,
-    cwnd: u64,
-    inflight: u64,
 }
 
-impl Seen {
-    fn of(now: Nanos, leg: usize, path: &Path, meter: &Meter, sendme_inc: u64) -> Seen {
-        let (mut pace, half) = (meter.pace, meter.half());
-        // So long the next acknowledgement was waited for: the leg is at least so slow.
-        let waited = now.saturating_sub(meter.anchor.saturating_add(half));
-        let late = waited.saturating_sub(sendme_inc.saturating_mul(pace));
-        let slack = sendme_inc.saturating_mul(pace).saturating_add(half);
-        if path.inflight >= sendme_inc && late > slack {
+impl Seen<'_> {
+    #[inline]
+    fn of<'a>(now: Nanos, leg: usize, path: &'a Path, meter: &'a Meter, sendme_inc: u64) -> Seen<'a> {
+        let half = meter.half();
+        let mut pace = meter.pace;
+        let acknowledges = sendme_inc.saturating_mul(pace);
+        let waited = meter.waited(now);
+        let late = waited.saturating_sub(acknowledges);
+        // The leg is at least so slow.
+        if late > acknowledges.saturating_add(half) && path.inflight >= sendme_inc {
             pace = waited / sendme_inc.max(1);
         }
         let ready = path.ready();
         let opens = match (path.blocked, ready) {
-            (true, _) => now.saturating_add(LOOK_MIN),
             (_, true) => now,
+            (true, _) => now.saturating_add(LOOK_MIN),
             _ if late > 0 => now.saturating_add(late.max(LOOK_MIN)),
-            _ => meter.anchor.saturating_add(sendme_inc.saturating_mul(pace)).saturating_add(half).max(now),
+            _ => meter.anchor.saturating_add(acknowledges).saturating_add(half).max(now),
         };
         let arrives = meter.anchor.saturating_add(path.inflight.saturating_add(1).saturating_mul(pace));
         let arrives = arrives.max(opens.saturating_add(half));
-        let room = path.cwnd.saturating_sub(path.inflight);
-        let fresh = meter.pace == 0;
-        Seen {
-            leg,
-            arrives,
-            opens,
-            ready,
-            fresh,
-            waited,
-            hidden: meter.hidden(),
-            pace,
-            half,
-            room,
-            cwnd: path.cwnd,
-            inflight: path.inflight,
-        }
+        Seen { path, meter, leg: leg as u32, ready, fresh: meter.pace == 0, pace, arrives, opens }
+    }
+
+    fn half(&self) -> Nanos {
+        self.meter.half()
+    }
+
+    fn room(&self) -> u64 {
+        self.path.cwnd.saturating_sub(self.path.inflight)
+    }
+
+    /// True when there is room for so many cells, or for half of the window.
+    fn has_room(&self, cells: u64) -> bool {
+        self.room() >= cells.min(self.path.cwnd / 2)
+    }
+
+    fn is(&self, leg: Option<usize>) -> bool {
+        leg == Some(self.leg as usize)
     }
 
     /// When the bottleneck of the leg has nothing left, if nothing is sent.
     fn queue(&self, now: Nanos) -> Nanos {
-        self.arrives.saturating_sub(now.saturating_add(self.half))
+        self.arrives.saturating_sub(now.saturating_add(self.half()))
     }
 
     /// If the leg was never measured, it is taken to need so long for a cell, or longer if its first acknowledgement is
     /// late. Only the leg that answers first gets more than a short first flight.
-    fn stand_beside(&mut self, pace: Nanos, first: Option<usize>) {
+    #[cold]
+    fn stand_beside(&mut self, now: Nanos, pace: Nanos, first: usize) {
         if !self.fresh {
             return;
         }
-        let due = PROBE.saturating_mul(pace);
-        let is_late = self.inflight >= PROBE && self.waited > due.saturating_add(self.half);
-        self.pace = if is_late { self.waited / PROBE } else { pace };
-        self.arrives = self.arrives.saturating_add(self.inflight.saturating_mul(self.pace));
-        if first != Some(self.leg) && self.inflight >= PROBE {
+        let (inflight, waited) = (self.path.inflight, self.meter.waited(now));
+        let is_late = inflight >= PROBE && waited > PROBE.saturating_mul(pace).saturating_add(self.half());
+        self.pace = if is_late { waited / PROBE } else { pace };
+        self.arrives = self.arrives.saturating_add(inflight.saturating_mul(self.pace));
+        if !self.is(Some(first)) && inflight >= PROBE {
             // What would come of it is a guess, and not worth a wait.
             self.ready = false;
             self.arrives = NEVER;
@@ -161,19 +160,22 @@ pub fn choose<'a>(
     sent: u64,
     legs: impl Iterator<Item = (usize, &'a Path, &'a Meter, u64)> + Clone,
 ) -> Result<Chosen, Nanos> {
-    let seen = legs
-        .filter(|(_, path, meter, _)| {
-            // A full channel soon has room again: if all that was sent has arrived, it lasts.
-            path.linked && !path.padded && !(path.blocked && meter.is_idle(now, path.inflight))
-        })
-        .map(|(leg, path, meter, inc)| Seen::of(now, leg, path, meter, inc));
-    let mut seen: SmallVec<[Seen; limits::LEGS_MAX]> = seen.collect();
-    // What is not known of a leg is taken from the others.
-    if seen.iter().any(|one| one.fresh) {
-        let slowest = seen.iter().map(|one| one.pace).max().unwrap_or(0);
-        let first = seen.iter().min_by_key(|one| (one.half, one.leg)).map(|one| one.leg);
+    let mut seen: SmallVec<[Seen; limits::LEGS_MAX]> = SmallVec::new();
+    let (mut slowest, mut any_fresh) = (PACE_GUESS, false);
+    for (leg, path, meter, sendme_inc) in legs {
+        // A full channel soon has room again: if all that was sent has arrived, it lasts.
+        if path.linked && !path.padded && !(path.blocked && meter.is_idle(now, path.inflight)) {
+            let one = Seen::of(now, leg, path, meter, sendme_inc);
+            slowest = slowest.max(one.pace);
+            any_fresh |= one.fresh;
+            seen.push(one);
+        }
+    }
+    if any_fresh {
+        // What is not known of a leg is taken from the others.
+        let first = seen.iter().min_by_key(|one| one.half()).map_or(0, |one| one.leg as usize);
         for one in &mut seen {
-            one.stand_beside(slowest.max(PACE_GUESS), first);
+            one.stand_beside(now, slowest, first);
         }
     }
     choose_seen(now, flow, sending, sent, &seen)
@@ -182,9 +184,9 @@ pub fn choose<'a>(
 /// Chooses among legs of which all is known that can be.
 fn choose_seen(now: Nanos, flow: &Course, sending: Option<usize>, sent: u64, seen: &[Seen]) -> Result<Chosen, Nanos> {
     // Of equal legs the sending leg is the best, then the first.
-    let order = |one: &Seen| (one.run_arrives(AHEAD), sending != Some(one.leg), one.leg);
+    let order = |one: &Seen| (one.run_arrives(AHEAD), !one.is(sending));
     let Some(best) = seen.iter().min_by_key(|one| order(one)) else { return Err(NEVER) };
-    let stays = seen.iter().find(|one| sending == Some(one.leg) && one.ready);
+    let stays = seen.iter().find(|one| one.is(sending) && one.ready);
     let run = sent.saturating_sub(flow.began_at);
     if let Some(current) = stays.filter(|current| current.leg != best.leg && run < run_on(current, best)) {
         let rest = run_on(current, best) - run;
@@ -194,11 +196,13 @@ fn choose_seen(now: Nanos, flow: &Course, sending: Option<usize>, sent: u64, see
         }
     }
     // Another leg takes over once it has room for a run, unless it would run dry until then.
-    let takes_over = sending == Some(best.leg)
-        || best.room >= RUN.min(best.cwnd / 2)
-        || best.queue(now).saturating_add(best.hidden) < RUN.saturating_sub(best.room).saturating_mul(best.pace);
-    let too_much = best.queue(now).saturating_sub(QUEUE_MOST.saturating_mul(best.pace));
-    if best.ready && takes_over && too_much == 0 {
+    let queue = best.queue(now);
+    let runs_dry = || {
+        let gap = RUN.saturating_sub(best.room()).saturating_mul(best.pace);
+        queue.saturating_add(best.meter.hidden()) < gap
+    };
+    let too_much = queue.saturating_sub(QUEUE_MOST.saturating_mul(best.pace));
+    if best.ready && too_much == 0 && (best.is(sending) || best.has_room(RUN) || runs_dry()) {
         return Ok(grant(best, RUN, false));
     }
     let late = (now.saturating_sub(flow.since) / LATE_SHARE).saturating_add(flow.lent.saturating_mul(best.pace));
@@ -211,7 +215,7 @@ fn choose_seen(now: Nanos, flow: &Course, sending: Option<usize>, sent: u64, see
     match other {
         Some(other) => Ok(grant(other, run_on(other, best), true)),
         None => {
-            let soon = now.saturating_add((best.half / 4).max(LOOK_MIN)).min(NEVER - 1);
+            let soon = now.saturating_add((best.half() / 4).max(LOOK_MIN)).min(NEVER - 1);
             Err(best.opens.max(now.saturating_add(too_much.max(LOOK_MIN))).min(soon))
         }
     }
@@ -219,15 +223,15 @@ fn choose_seen(now: Nanos, flow: &Course, sending: Option<usize>, sent: u64, see
 
 /// True when a run on this leg would still be on time.
 fn may_lend(now: Nanos, one: &Seen, best: &Seen, limit: Nanos, since: Nanos) -> bool {
-    let run = run_on(one, best);
     if one.fresh {
         let guess = PROBE.saturating_mul(best.pace).saturating_mul(UNKNOWN_SLOWER);
-        let patience = best.half.saturating_mul(2 * PROBE_TRIPS).max(since / PROBE_SHARE);
-        return one.inflight < PROBE && !best.fresh && one.half.saturating_add(guess) <= patience;
+        let patience = best.half().saturating_mul(2 * PROBE_TRIPS).max(since / PROBE_SHARE);
+        return one.path.inflight < PROBE && !best.fresh && one.half().saturating_add(guess) <= patience;
     }
+    let run = run_on(one, best);
     let last = one.arrives.saturating_add((run - 1).saturating_mul(one.pace));
     // The run itself is time that the best leg saves.
-    one.room >= run.min(one.cwnd / 2)
+    one.has_room(run)
         && one.queue(now) <= run.saturating_mul(one.pace)
         && last <= limit.saturating_add(run.saturating_mul(best.pace))
 }
@@ -246,6 +250,6 @@ fn run_on(one: &Seen, best: &Seen) -> u64 {
 }
 
 fn grant(one: &Seen, run: u64, lends: bool) -> Chosen {
-    let cap = if one.fresh && lends { PROBE.saturating_sub(one.inflight) } else { run };
-    Chosen { leg: one.leg, run: one.room.min(cap).max(1), lends }
+    let cap = if one.fresh && lends { PROBE.saturating_sub(one.path.inflight) } else { run };
+    Chosen { leg: one.leg as usize, run: one.room().min(cap).max(1), lends }
 }
