@@ -1,85 +1,20 @@
 "use strict";
 // Looks at the page of the study in a real browser: `make check-report`. Its numbers are reckoned here a second time,
-// from the lines of the study. CHROMIUM names the browser, REPORT the folder with study.html and study.csv.
+// from the lines of the study. REPORT names the folder with study.html and study.csv.
 
 const test = require("node:test");
 const assert = require("node:assert/strict");
 const fs = require("node:fs");
 const path = require("node:path");
 const { pathToFileURL } = require("node:url");
-const { chromium } = require("playwright-core");
+const { newContext, open: openPage, section, chart, textsOf, coloursOf, pointsOf } = require("./look.js");
 
 const folder = path.resolve(process.env.REPORT || "build/report");
 const address = pathToFileURL(path.join(folder, "study.html")).href;
-// Without these, the browser looks for its maker's servers.
-const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync"];
 
-let browser;
-test.before(async () => {
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: QUIET });
-});
-test.after(() => browser.close());
-
-/** Opens the page, and gathers whatever goes wrong on it, and whatever it asks for. */
-async function open(scheme) {
-  const context = await browser.newContext({ colorScheme: scheme, viewport: { width: 1280, height: 900 } });
-  const page = await context.newPage();
-  const wrong = [];
-  const asked = [];
-  page.on("console", (message) => wrong.push(`${message.type()}: ${message.text()}`));
-  page.on("pageerror", (error) => wrong.push(String(error.stack)));
-  page.on("requestfailed", (request) => wrong.push(`failed: ${request.url()}`));
-  page.on("request", (request) => asked.push(request.url()));
-  await page.goto(address);
-  for (const section of await page.locator("section").all()) {
-    await section.scrollIntoViewIfNeeded();
-    await section.locator("canvas").first().waitFor();
-  }
-  await page.evaluate(() => scrollTo(0, 0));
-  return { page, wrong, asked };
-}
-
-/** The points of a canvas, from a copy: the browser warns of canvases that are drawn and read. */
-async function pixelsOf(canvas) {
-  return canvas.evaluateHandle((element) => {
-    const copy = new OffscreenCanvas(element.width, element.height).getContext("2d", { willReadFrequently: true });
-    copy.drawImage(element, 0, 0);
-    return copy.getImageData(0, 0, element.width, element.height).data;
-  });
-}
-
-/** How many different colours a canvas has: an empty one has one. */
-async function coloursOf(canvas) {
-  return (await pixelsOf(canvas)).evaluate((data) => new Set(new Uint32Array(data.buffer)).size);
-}
-
-/** How many points of a canvas have a colour of the style, or nearly: lines are smoothed. */
-async function pointsOf(canvas, name) {
-  return (await pixelsOf(canvas)).evaluate((data, name) => {
-    const probe = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-    probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-    probe.fillRect(0, 0, 1, 1);
-    const wanted = probe.getImageData(0, 0, 1, 1).data;
-    let count = 0;
-    for (let at = 0; at < data.length; at += 4) {
-      if ([0, 1, 2].every((i) => Math.abs(data[at + i] - wanted[i]) < 24) && data[at + 3] > 200) count += 1;
-    }
-    return count;
-  }, name);
-}
-
-function section(page, title) {
-  return page.locator("section", { has: page.locator("h2", { hasText: new RegExp(`^${title}`) }) });
-}
-
-function chart(page, inSection, title) {
-  return section(page, inSection).locator(".chart", { has: page.locator("h3", { hasText: title }) });
-}
-
-/** The texts of a table. */
-function textsOf(table) {
-  return table.evaluate((element) => [...element.rows].map((row) => [...row.cells].map((cell) => cell.textContent)));
+/** Opens the page. */
+function open(scheme) {
+  return openPage(address, scheme);
 }
 
 /** The lines of the study, as objects. */
@@ -180,7 +115,7 @@ test("a map tells of the cell under the cursor", async () => {
 });
 
 test("on paper stands every picture, also where nobody has scrolled", async () => {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 300 } });
+  const context = await newContext({ viewport: { width: 1280, height: 300 } });
   const page = await context.newPage();
   await page.goto(address);
   const before = await page.locator("canvas").count();

@@ -1,56 +1,18 @@
 "use strict";
 // Looks at a page in a real browser: `make check-report`. The trace is that of trace/examples/made_trace.rs, `known`,
-// whose numbers are written down here. CHROMIUM names the browser, REPORT the folder with the pages.
+// whose numbers are written down here. REPORT names the folder with the pages.
 
 const test = require("node:test");
 const assert = require("node:assert/strict");
 const path = require("node:path");
 const { pathToFileURL } = require("node:url");
-const { chromium } = require("playwright-core");
+const { newContext, open: openPage, section, chart, textsOf, coloursOf, pointsOf } = require("./look.js");
 
 const folder = path.resolve(process.env.REPORT || "build/report");
-// Without these, the browser looks for its maker's servers.
-const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync"];
 
-let browser;
-test.before(async () => {
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: QUIET });
-});
-test.after(() => browser.close());
-
-/** Opens a page, and gathers whatever goes wrong on it, and whatever it asks for. */
-async function open(name, scheme) {
-  const context = await browser.newContext({ colorScheme: scheme, viewport: { width: 1280, height: 900 } });
-  const page = await context.newPage();
-  const wrong = [];
-  const asked = [];
-  page.on("console", (message) => wrong.push(`${message.type()}: ${message.text()}`));
-  page.on("pageerror", (error) => wrong.push(String(error.stack)));
-  page.on("requestfailed", (request) => wrong.push(`failed: ${request.url()}`));
-  page.on("request", (request) => asked.push(request.url()));
-  await page.goto(pathToFileURL(path.join(folder, name)).href);
-  await everySectionDrawn(page);
-  return { page, wrong, asked };
-}
-
-/** Sections draw themselves when one comes to them. */
-async function everySectionDrawn(page) {
-  const sections = await page.locator("section").all();
-  for (const section of sections) {
-    await section.scrollIntoViewIfNeeded();
-    await section.locator("canvas").first().waitFor();
-  }
-  await page.evaluate(() => scrollTo(0, 0));
-}
-
-/** The section whose heading begins so. */
-function section(page, title) {
-  return page.locator("section", { has: page.locator("h2", { hasText: new RegExp(`^${title}`) }) });
-}
-
-function chart(page, inSection, title) {
-  return section(page, inSection).locator(".chart", { has: page.locator("h3", { hasText: title }) });
+/** Opens a page of the folder. */
+function open(name, scheme) {
+  return openPage(pathToFileURL(path.join(folder, name)).href, scheme);
 }
 
 /** Moves the mouse to a time within a chart. */
@@ -74,36 +36,6 @@ async function legendOf(where) {
   const told = {};
   for (const row of rows) told[await row.locator(".u-label").textContent()] = await row.locator(".u-value").textContent();
   return told;
-}
-
-/** The points of a canvas. They are read from a copy: the browser warns of canvases that are drawn and read. */
-async function copyOf(canvas) {
-  return canvas.evaluateHandle((element) => {
-    const copy = new OffscreenCanvas(element.width, element.height).getContext("2d", { willReadFrequently: true });
-    copy.drawImage(element, 0, 0);
-    return copy.getImageData(0, 0, element.width, element.height).data;
-  });
-}
-
-/** How many different colours a canvas has: an empty one has one. */
-async function coloursOf(canvas) {
-  return (await copyOf(canvas)).evaluate((data) => new Set(new Uint32Array(data.buffer)).size);
-}
-
-/** How many points of a canvas have a colour of the style, or nearly: lines are smoothed. */
-async function pointsOf(canvas, name) {
-  return (await copyOf(canvas)).evaluate((data, name) => {
-    const probe = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-    probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-    probe.fillRect(0, 0, 1, 1);
-    const wanted = probe.getImageData(0, 0, 1, 1).data;
-    let count = 0;
-    for (let at = 0; at < data.length; at += 4) {
-      const isNear = [0, 1, 2].every((i) => Math.abs(data[at + i] - wanted[i]) < 24);
-      if (isNear && data[at + 3] > 200) count += 1;
-    }
-    return count;
-  }, name);
 }
 
 for (const scheme of ["light", "dark"]) {
@@ -190,8 +122,7 @@ test("dragging zooms all charts of the section, and a double click shows all aga
 /** The table of numbers behind a chart: its rows as texts. */
 async function numbersOf(where) {
   await where.locator("summary").click();
-  const table = where.locator("details table").first();
-  return table.evaluate((element) => [...element.rows].map((row) => [...row.cells].map((cell) => cell.textContent)));
+  return textsOf(where.locator("details table").first());
 }
 
 test("the tables have the numbers behind the pictures", async () => {
@@ -231,7 +162,7 @@ test("a steady rate is steady to the last point, whatever the number of buckets"
 });
 
 test("on paper stands every chart, also where nobody has scrolled", async () => {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 300 } });
+  const context = await newContext({ viewport: { width: 1280, height: 300 } });
   const page = await context.newPage();
   await page.goto(pathToFileURL(path.join(folder, "long.html")).href);
   const before = await page.locator("canvas").count();

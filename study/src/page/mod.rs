@@ -52,7 +52,7 @@ struct Section {
 const FRAME: &str = include_str!("web/frame.html");
 
 /// What stands in the frame as its name between two `@`.
-const PARTS: [(&str, &str); 8] = [
+const PARTS: [(&str, &str); 9] = [
     ("UPLOT_CSS", include_str!("../../../trace/src/report/vendor/uPlot.min.css")),
     ("UPLOT_JS", include_str!("../../../trace/src/report/vendor/uPlot.iife.min.js")),
     ("UPLOT_LICENSE", include_str!("../../../trace/src/report/vendor/LICENSE")),
@@ -60,6 +60,7 @@ const PARTS: [(&str, &str); 8] = [
     ("LINES", include_str!("../../../trace/src/report/page/lines.js")),
     ("OWN_STYLE", include_str!("web/style.css")),
     ("DRAW", include_str!("web/draw.js")),
+    ("MAKE", include_str!("web/make.js")),
     ("PAGE", include_str!("web/page.js")),
 ];
 
