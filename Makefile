@@ -59,6 +59,7 @@ include study/study.mk
 include fuzz/fuzz.mk
 include trace/trace.mk
 include integration/tor/tor.mk
+include integration/shadow/shadow.mk
 
 .PHONY: check-loom
 # A target directory of its own: `--cfg loom` builds every crate anew.

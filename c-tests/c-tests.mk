@@ -49,7 +49,7 @@ check-examples: examples ## Run the small examples, and compile the example of R
 
 .PHONY: check check-lint check-dead check-examples check-c check-c-header check-c-symbols check-valgrind check-asan check-tsan c-tests-checked c-tests-release c-tests-asan
 
-check: setup ## Run every test: Rust, C, the examples, a simulation, fuzzers for a moment, a short demo, small benches
+check: setup ## Run every test: Rust, C, Python, the examples, a simulation, fuzzers for a moment, a short demo, small benches
 	$(CARGO) test
 	$(CARGO) test --package circflow-trace
 	$(CARGO) test --package circflow-study
@@ -58,6 +58,7 @@ check: setup ## Run every test: Rust, C, the examples, a simulation, fuzzers for
 	@$(MAKE) --no-print-directory check-examples
 	@$(MAKE) --no-print-directory check-sim
 	@$(MAKE) --no-print-directory check-dead
+	@$(MAKE) --no-print-directory check-shadow
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --log-level error --workspace --offline check bans licenses sources; fi
 	$(CARGO) test --package circflow-fuzz
 	@$(MAKE) --no-print-directory check-fuzz

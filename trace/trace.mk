@@ -16,7 +16,7 @@ LONG_EVENTS := 10000000
 
 .PHONY: check-report
 # The long trace has 440 MB; the command may have 200 MB of addresses for it. npm, where it is missing, is Debian's.
-check-report: ## Look at pages of `circflow-trace report` and of the study in headless Chromium
+check-report: ## Look at pages of `circflow-trace report`, of the study and of Shadow in headless Chromium
 	@scripts/setup.sh chromium $$(command -v npm >/dev/null || echo npm)
 	@$(MAKE) --no-print-directory $(TRACE)
 	$(CARGO) build --release --package circflow-trace --example made_trace --target-dir target
@@ -29,6 +29,7 @@ check-report: ## Look at pages of `circflow-trace report` and of the study in he
 	@test $$(wc -c <$(REPORT)/long.html) -lt 5000000 || { echo "check-report: FAILED: the page is too large"; exit 1; }
 	@$(MAKE) --no-print-directory study-known
 	@mkdir -p $(REPORT)/browser
-	@cp trace/browser/*.js* study/browser/*.js $(REPORT)/browser
+	@$(MAKE) --no-print-directory shadow-known
+	@cp trace/browser/*.js* study/browser/*.js integration/shadow/browser/*.js $(REPORT)/browser
 	cd $(REPORT)/browser && npm ci --ignore-scripts --no-audit --no-fund && REPORT=.. node --test
 	@echo "check-report: OK; pictures are in $(REPORT)"

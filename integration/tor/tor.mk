@@ -26,6 +26,7 @@ check-tor: tor-tests ## Tor's own tests, also under valgrind, and a private netw
 	@$(MAKE) --no-print-directory tor-rows
 	@$(MAKE) --no-print-directory tor-network
 	@$(MAKE) --no-print-directory tor-halfclosed
+	@$(MAKE) --no-print-directory check-shadow-tors
 	@echo "check-tor: OK"
 
 tor-seam: tor

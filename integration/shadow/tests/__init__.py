@@ -1,0 +1,1 @@
+"""Tests: `make check-shadow`. They need neither Shadow nor tor."""
