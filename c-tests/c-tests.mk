@@ -28,7 +28,7 @@ SANITIZERS   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit
 VALGRIND     ?= valgrind
 C_STANDARDS  := c99 c11 c17
 C_TESTS      += lengths
-C_TESTS      += choices
+C_TESTS      += choices own_choice
 
 CHECKED_TESTS := $(patsubst %,$(BUILD)/c-tests/checked/%,$(C_TESTS) $(C_TESTS_HOOK) $(CXX_TESTS))
 RELEASE_TESTS := $(patsubst %,$(BUILD)/c-tests/release/%,$(C_TESTS) $(CXX_TESTS))

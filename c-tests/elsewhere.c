@@ -272,6 +272,56 @@ static void a_channel_of_the_other_engine_gets_room(void **state)
     }
 }
 
+/* A leg on another engine is named like any other, at the engine that has the set. */
+static void a_leg_elsewhere_is_named(void **state)
+{
+    const circflow_circuit_id nobody = {0};
+    const circflow_message message = host_data(0, "x");
+    circflow_verdict verdict;
+    (void)state;
+    host_room(&world, world.exit, world.exit_leg[0], 50, 10 * MS);
+    host_room(&world, other, away, 50, 20 * MS);
+    tick(world.exit);
+    OK(circflow_set_send(world.exit, world.now, world.exit_set, &message, NULL, 0, &verdict));
+    assert_int_equal(verdict.circuit.v, world.exit_leg[0].v);
+    IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_set_use_leg(other, world.exit_set, away));
+    OK(circflow_set_use_leg(world.exit, world.exit_set, away));
+    assert_int_equal(host_set_stats(world.exit, world.exit_set).named_leg.v, away.v);
+    send_away(3);
+    comes_out_there(4); /* A SWITCH comes first. */
+    OK(circflow_set_use_leg(world.exit, world.exit_set, world.exit_leg[0]));
+    OK(circflow_set_send(world.exit, world.now, world.exit_set, &message, NULL, 0, &verdict));
+    assert_int_equal(verdict.circuit.v, world.exit_leg[0].v);
+    assert_int_equal(verdict.switch_delta, 3);
+    OK(circflow_set_use_leg(world.exit, world.exit_set, away));
+    send_away(1);
+    comes_out_there(2);
+    OK(circflow_set_use_leg(world.exit, world.exit_set, nobody));
+    OK(circflow_set_send(world.exit, world.now, world.exit_set, &message, NULL, 0, &verdict));
+    assert_int_equal(verdict.circuit.v, world.exit_leg[0].v);
+    assert_int_equal(verdict.number, 7);
+}
+
+/* Messages wait for it, and when it is lost there, the set's own leg is chosen again. */
+static void a_leg_elsewhere_that_was_named_is_lost(void **state)
+{
+    const circflow_message message = host_data(0, "x");
+    circflow_verdict verdict;
+    (void)state;
+    host_room(&world, world.exit, world.exit_leg[0], 50, 10 * MS);
+    OK(circflow_set_use_leg(world.exit, world.exit_set, away));
+    IS(CIRCFLOW_ERR_NO_ROOM,
+       circflow_set_send(world.exit, world.now, world.exit_set, &message, NULL, 0, &verdict));
+    assert_int_equal(host_count(host_tick(&world, world.exit), CIRCFLOW_INSN_MAY_SEND), 0);
+    OK(circflow_circuit_gone(other, world.now, away));
+    tick(other);
+    assert_int_equal(host_count(host_tick(&world, world.exit), CIRCFLOW_INSN_MAY_SEND), 1);
+    assert_int_equal(host_set_stats(world.exit, world.exit_set).named_leg.v, 0);
+    OK(circflow_set_send(world.exit, world.now, world.exit_set, &message, NULL, 0, &verdict));
+    assert_int_equal(verdict.circuit.v, world.exit_leg[0].v);
+    IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_set_use_leg(world.exit, world.exit_set, away));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +332,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_stood_behind_padding_goes_on_without_it, setup, teardown),
         cmocka_unit_test_setup_teardown(what_stood_behind_padding_goes_on_after_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_channel_of_the_other_engine_gets_room, setup_run, teardown),
+        cmocka_unit_test_setup_teardown(a_leg_elsewhere_is_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_leg_elsewhere_that_was_named_is_lost, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

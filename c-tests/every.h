@@ -129,6 +129,8 @@ static const circflow_queue_sink every_sink = {every_try_send, every_is_closed, 
     CALL(circflow_set_poll_tokens, every_set, &every_number, 1, &every_count)                                          \
     CALL(circflow_set_retag, every_set, 1)                                                                             \
     CALL(circflow_set_use_algorithm, every_set, 1)                                                                     \
+    CALL(circflow_set_use_leg, every_set, every_circuit)                                                               \
+    CALL(circflow_set_expect, every_set, 1)                                                                            \
     CALL(circflow_set_get_stats, every_set, &every_set_stats)                                                          \
     CALL(circflow_set_export, every_set, &every_numbers, every_leg_numbers, 1, &every_count)                           \
     CALL(circflow_set_import, EVERY_NOW, every_set, &every_numbers, every_leg_numbers, 1)                              \

@@ -343,6 +343,44 @@ static void a_life_on_a_set_of_two_legs(void **state)
     assert_true(host_set_stats(EXIT, world.exit_set).held_peak > 0);
 }
 
+/* The host names the leg: of the client's messages all go there, and of the exit's 50 on each leg in turn. */
+static void legs_that_the_host_names(void **state)
+{
+    circflow_stream_id far;
+    (void)state;
+    host_linked(&world, 2);
+    circflow_stream_id stream = connect_stream(7, &far);
+    for (size_t leg = 0; leg < 2; leg++) {
+        OK(circflow_set_use_leg(CLIENT, world.client_set, LEG(leg)));
+        const size_t other = pipes[0][!leg].put;
+        transfer(CLIENT, stream, 700);
+        assert_int_equal(pipes[0][!leg].put, other);
+    }
+    const size_t before[2] = {pipes[1][0].put, pipes[1][1].put}, first = seen[0].count;
+    for (uint32_t n = 0; n < 1000;) {
+        OK(circflow_set_use_leg(EXIT, world.exit_set, FAR(n / 50 % 2)));
+        int status = send_on(EXIT, far, CIRCFLOW_CMD_DATA, &n, 4);
+        if (status == CIRCFLOW_OK) {
+            n++;
+            continue;
+        }
+        assert_int_equal(status, CIRCFLOW_ERR_NO_ROOM);
+        size_t resumes = seen[1].resumes;
+        pump();
+        assert_int_equal(seen[1].resumes, resumes + 1);
+    }
+    assert_int_equal(host_set_stats(EXIT, world.exit_set).named_leg.v, FAR(1).v);
+    pump();
+    for (uint32_t n = 0; n < 1000; n++)
+        assert_int_equal(seen[0].at[first + n].counter, n);
+    /* 500 messages each, and a SWITCH for all runs but perhaps the first. */
+    for (size_t leg = 0; leg < 2; leg++)
+        assert_in_range(pipes[1][leg].put - before[leg], 509, 510);
+    OK(circflow_set_use_leg(EXIT, world.exit_set, no_circuit));
+    transfer(EXIT, far, 700);
+    assert_int_equal(seen[0].closes + seen[1].closes, 0);
+}
+
 static void resolve_and_its_answer(void **state)
 {
     circflow_stream_id far;
@@ -1299,6 +1337,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_life_on_a_circuit, setup, teardown),
         cmocka_unit_test_setup_teardown(a_life_on_a_set_of_two_legs, setup, teardown),
+        cmocka_unit_test_setup_teardown(legs_that_the_host_names, setup, teardown),
         cmocka_unit_test_setup_teardown(resolve_and_its_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(a_service_is_opened_streams_to, setup, teardown),
         cmocka_unit_test_setup_teardown(turns_on_a_circuit, setup, teardown),

@@ -32,7 +32,7 @@ fn what_is_known_to_wait_counts() {
         for _ in 0..62 {
             assert_eq!(set.send(Command::DATA, SEC, &mut effects).map(|plan| plan.ix), Ok(0));
         }
-        set.expect(messages);
+        set.foresee(messages, &mut effects);
         let expected = if waits { Err(Refusal::Blocked) } else { Ok(1) };
         assert_eq!(set.send(Command::DATA, SEC, &mut effects).map(|plan| plan.ix), expected, "{messages}");
     }

@@ -34,11 +34,11 @@ const NOUNS: [&str; 23] = [
 ];
 
 /// circflow does it: the first word after the noun.
-const IMPERATIVES: [&str; 39] = [
-    "accept", "add", "adopt", "choose", "close", "decide", "decode", "dissolve", "drain", "drop", "encode", "export",
-    "extend", "free", "import", "install", "join", "launch", "load", "new", "open", "poll", "push", "receive",
-    "record", "register", "relay", "remove", "retag", "send", "serve", "start", "stop", "take", "tick", "trim",
-    "update", "use", "write",
+const IMPERATIVES: [&str; 40] = [
+    "accept", "add", "adopt", "choose", "close", "decide", "decode", "dissolve", "drain", "drop", "encode", "expect",
+    "export", "extend", "free", "import", "install", "join", "launch", "load", "new", "open", "poll", "push",
+    "receive", "record", "register", "relay", "remove", "retag", "send", "serve", "start", "stop", "take", "tick",
+    "trim", "update", "use", "write",
 ];
 
 /// The host says that it has happened: the last word.

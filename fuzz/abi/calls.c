@@ -640,6 +640,22 @@ static void channel_rest(int at)
     }
 }
 
+/* A leg that is named is the set's, and is the one that counts; one that is refused changes nothing. */
+static void name_leg(int at, circflow_set_id set)
+{
+    circflow_circuit_id leg = some_circuit(at);
+    circflow_set_stats was, is;
+    was.size = is.size = sizeof was;
+    int known = circflow_set_get_stats(of(at), set, &was) == CIRCFLOW_OK;
+    if (take8() % 4 == 0)
+        leg.v = 0;
+    int done = DONE(circflow_set_use_leg(of(at), set, leg));
+    if (known && circflow_set_get_stats(of(at), set, &is) == CIRCFLOW_OK)
+        MUST(is.named_leg.v == (done ? leg.v : was.named_leg.v));
+    else
+        MUST(!done);
+}
+
 static void set_rest(int at)
 {
     circflow_engine *engine = of(at);
@@ -649,7 +665,7 @@ static void set_rest(int at)
     circflow_set_config terms;
     circflow_circuit_id legs[2];
     stats.size = sizeof stats;
-    switch (take8() % 9) {
+    switch (take8() % 11) {
     case 0:
         (void)DONE(circflow_set_close(engine, h.now, set));
         break;
@@ -676,6 +692,12 @@ static void set_rest(int at)
     case 7:
         legs[0] = some_circuit(at);
         (void)DONE(circflow_set_launch_legs(engine, h.now, set, maybe(legs), take8() % 2));
+        break;
+    case 8:
+        name_leg(at, set);
+        break;
+    case 9:
+        (void)DONE(circflow_set_expect(engine, set, take_scaled()));
         break;
     default:
         MUST(circflow_set_config_init(&terms, sizeof terms) == CIRCFLOW_OK);

@@ -8,9 +8,12 @@ use crate::rng::Rng;
 use crate::tally::N;
 use crate::world::{trace, Event, World};
 use circflow::base::{Hops, Id};
-use circflow::conflux::{Role, SetTerms};
+use circflow::conflux::choice::FAMILY;
+use circflow::conflux::{Report, Role, SetTerms};
 use circflow::congestion::PathClass;
-use circflow::engine::{CircuitConfig, CircuitFlags, Error, Instruction, Misuse, Verdict, VerdictKind, What};
+use circflow::engine::{
+    Blocked, CircuitConfig, CircuitFlags, Error, Instruction, Misuse, Outlet, Verdict, VerdictKind, What,
+};
 use circflow::message::{Message, Token};
 use circflow::wire::conflux::{Nonce, Switch, Ux};
 use circflow::wire::Command;
@@ -35,6 +38,19 @@ pub struct Hand {
     delivered: u64,
     /// A message was lost with a leg.
     lossy: bool,
+    /// What the host itself sends: none if it only receives.
+    out: Option<Out>,
+}
+
+/// What such a host counts of its own messages. They go nowhere.
+#[derive(Default)]
+struct Out {
+    sent: u64,
+    current: Option<usize>,
+    named: Option<usize>,
+    /// How often it was refused, and told that it may send.
+    refusals: u64,
+    resumes: u64,
 }
 
 struct HandLeg {
@@ -43,6 +59,9 @@ struct HandLeg {
     sent: u64,
     received: u64,
     on_its_way: VecDeque<Way>,
+    /// The other way: the last number sent, and the messages for which there is room.
+    out: u64,
+    room: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -96,7 +115,11 @@ impl World {
 
     fn open_by_hand(&mut self, index: usize) {
         let node = self.hands.rng.below(self.nodes.len() as u64) as usize;
-        let terms = terms(index, self.plan.set_held_max);
+        let mut terms = terms(index, self.plan.set_held_max);
+        let speaks = self.hands.rng.once_in(3);
+        if speaks {
+            terms.algorithm = Some(self.hands.rng.pick(&FAMILY).algorithm);
+        }
         let opened = self.retry(node, |world| {
             let now = world.clock(node);
             world.nodes[node].engine.open_set(now, terms.clone())
@@ -114,6 +137,7 @@ impl World {
             waiting: BTreeMap::new(),
             delivered: 0,
             lossy: false,
+            out: speaks.then(Out::default),
         });
         (0..self.hands.rng.range(2, 3)).for_each(|_| self.add_by_hand(index));
     }
@@ -142,7 +166,7 @@ impl World {
             let now = world.clock(node);
             world.nodes[node].engine.adopt_leg(now, set, id, Ux::NoOpinion, 0)
         });
-        let leg = HandLeg { id, open: true, sent: 0, received: 0, on_its_way: VecDeque::new() };
+        let leg = HandLeg { id, open: true, sent: 0, received: 0, on_its_way: VecDeque::new(), out: 0, room: 0 };
         self.hands.sets[index].legs.push(leg);
         if adopted.is_err() {
             assert!(!self.lives_by_hand(index), "a leg joins a set that lives: {adopted:?}");
@@ -180,6 +204,7 @@ impl World {
         if last {
             return;
         }
+        self.speak_by_hand(index);
         match self.hands.rng.below(300) {
             0 => self.close_by_hand(index, loud),
             1..=6 if self.open_legs(index).len() < LEGS_MAX as usize && self.lives_by_hand(index) => {
@@ -323,6 +348,80 @@ impl World {
         }
     }
 
+    /// Reports legs, names one, and sends: what goes out keeps to the name, to the room, and to the order of numbers.
+    fn speak_by_hand(&mut self, index: usize) {
+        let legs = self.open_legs(index);
+        if self.hands.sets[index].out.is_none() || legs.is_empty() || !self.lives_by_hand(index) {
+            return;
+        }
+        let (node, set) = (self.hands.sets[index].node, self.hands.sets[index].id);
+        self.touch(node);
+        for &leg in &legs {
+            if self.hands.rng.once_in(3) {
+                self.report_by_hand(index, leg);
+            }
+        }
+        if self.lives_by_hand(index) && self.hands.rng.once_in(3) {
+            let leg = (!self.hands.rng.once_in(4)).then(|| self.hands.rng.pick(&legs));
+            let id = leg.map_or(Id::NONE, |leg| self.hands.sets[index].legs[leg].id);
+            let named = self.nodes[node].engine.name_leg(set, id);
+            assert!(named.is_ok() || !self.lives_by_hand(index), "an adopted leg can be named: {named:?}");
+            self.hands.sets[index].out.iter_mut().for_each(|out| out.named = leg);
+        }
+        for _ in 0..self.hands.rng.below(12) {
+            if !self.lives_by_hand(index) || !self.say_by_hand(index) {
+                break;
+            }
+        }
+    }
+
+    fn report_by_hand(&mut self, index: usize, leg: usize) {
+        let cwnd = self.hands.rng.pick(&[0, 1, 8, 31, 124]);
+        // A leg with more in flight than that ends its set when it goes.
+        let inflight = self.hands.rng.below(31).min(cwnd);
+        let rtt = self.hands.rng.range(1, 200) * MS;
+        let report = Report { cwnd, inflight, rtt, sendme_inc: 31, slow_start: false, blocked: false };
+        let (node, id) = (self.hands.sets[index].node, self.hands.sets[index].legs[leg].id);
+        let now = self.clock(node);
+        let told = self.nodes[node].engine.report(now, id, &report);
+        assert!(told.is_ok() || !self.lives_by_hand(index), "a leg is reported: {told:?}");
+        self.hands.sets[index].legs[leg].room = cwnd - inflight;
+    }
+
+    /// Sends one message. False when there is no room, or no set any more.
+    fn say_by_hand(&mut self, index: usize) -> bool {
+        let command = if self.hands.rng.once_in(8) { Command::END } else { Command::DATA };
+        let (node, set) = (self.hands.sets[index].node, self.hands.sets[index].id);
+        let message = Message { command, hop: 3, stream_id: STREAM, body: b"by hand", token: None };
+        let now = self.clock(node);
+        let said = self.nodes[node].engine.send_message(now, Outlet::Set(set), &message);
+        if !self.lives_by_hand(index) {
+            return false;
+        }
+        let hand = &mut self.hands.sets[index];
+        let Some(out) = &mut hand.out else { return false };
+        let verdict = match said {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                assert_eq!((error, command), (Error::Blocked(Blocked::NoRoom), Command::DATA), "DATA alone waits");
+                assert!(out.named.is_none_or(|leg| hand.legs[leg].room == 0), "the leg that is named has room");
+                out.refusals += 1;
+                return false;
+            }
+        };
+        let leg = hand.legs.iter().position(|leg| leg.id == verdict.circuit).expect("a leg is known");
+        assert!(out.named.is_none_or(|named| named == leg), "what is sent goes on the leg that is named");
+        let delta = if out.current == Some(leg) { 0 } else { out.sent - hand.legs[leg].out };
+        assert_eq!((verdict.number, u64::from(verdict.switch_delta)), (out.sent + 1, delta), "both count alike");
+        assert!(command != Command::DATA || hand.legs[leg].room > 0, "DATA goes where there is room");
+        hand.legs[leg].room -= u64::from(command == Command::DATA);
+        (out.sent, out.current, hand.legs[leg].out) = (verdict.number, Some(leg), verdict.number);
+        let named = out.named.is_some();
+        self.tally.add(N::HandSent, 1);
+        self.tally.add(N::HandNamed, named.into());
+        true
+    }
+
     fn deliver_by_hand(&mut self, index: usize, number: u64, cell: &Cell) {
         let hand = &mut self.hands.sets[index];
         let first = hand.waiting.pop_first().expect("only what waits is delivered");
@@ -356,7 +455,12 @@ impl World {
                     self.judge_by_hand(fault);
                 }
             }
-            What::Usable | What::MaySend | What::WantLeg | What::Linked(_) => {}
+            What::MaySend => {
+                let out = self.hands.sets[index].out.as_mut().expect("only who sends may go on");
+                out.resumes += 1;
+                assert!(out.resumes <= out.refusals, "MAY_SEND only after NO_ROOM, and once for each");
+            }
+            What::Usable | What::WantLeg | What::Linked(_) => {}
             other => panic!("nothing is sent: {other:?}"),
         }
     }
@@ -365,6 +469,10 @@ impl World {
         let hand = &mut self.hands.sets[index];
         if !std::mem::take(&mut hand.legs[leg].open) {
             return;
+        }
+        if let Some(out) = &mut hand.out {
+            out.named = out.named.filter(|&named| named != leg);
+            out.current = out.current.filter(|&current| current != leg);
         }
         let lost = std::mem::take(&mut hand.legs[leg].on_its_way);
         hand.lossy |= !lost.is_empty();

@@ -8,6 +8,7 @@ pub mod hostile;
 pub mod link;
 pub mod misfit;
 pub mod model;
+pub mod name;
 pub mod node;
 pub mod order;
 pub mod pad;

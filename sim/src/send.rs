@@ -57,6 +57,7 @@ impl World {
             Home::Set(set) => {
                 let is_leg = self.circs[circ].set == Some(set);
                 assert!(is_leg && (pos == 0) == (end == 0), "a message goes out on a leg of its set");
+                self.check_named(set, end, verdict);
                 self.circs[circ].last
             }
             Home::Circ(home, talk) => {

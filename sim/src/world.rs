@@ -71,6 +71,8 @@ pub enum Event {
     EndHand(usize),
     /// A channel that was full gets room.
     Portion(usize),
+    /// One end of a set names a leg; with the number of steps to come.
+    Name(usize, usize, u64),
     /// Some channel gets other room.
     AnyRoom,
     /// A side of some circuit moves to another channel.
@@ -87,6 +89,8 @@ pub struct World {
     pub builds: Rng,
     /// Random numbers for circuits that get longer.
     pub grows: Rng,
+    /// Random numbers for hosts that choose legs.
+    pub names: Rng,
     pub now: Nanos,
     pub nodes: Vec<Node>,
     pub links: Vec<Link>,
@@ -155,6 +159,7 @@ impl World {
             rng,
             builds,
             grows,
+            names: Rng::new(mix(seed) ^ 0x6e61),
             now: 1000 * MS,
             nodes,
             links: Vec::new(),
@@ -312,6 +317,7 @@ impl World {
             Event::EndPadding(circ) => self.end_padding(circ),
             Event::Hand(index, steps) => self.step_by_hand(index, steps),
             Event::EndHand(index) => self.end_hand(index),
+            Event::Name(set, end, steps) => self.name_leg(set, end, steps),
             Event::Portion(channel) => self.portion(channel),
             Event::AnyRoom => self.any_room(),
             Event::Move => self.move_side(),
@@ -340,6 +346,7 @@ impl World {
         for _ in 0..self.plan.streams {
             self.draw_stream();
         }
+        self.draw_names();
         let span = self.plan.span;
         for _ in 0..self.plan.deaths {
             let circ = self.rng.below(self.circs.len() as u64) as usize;

@@ -108,10 +108,7 @@ impl Engine {
 
     /// Figures of a leg of one of our sets, on this engine or elsewhere.
     pub fn leg_stats(&self, id: Id) -> Result<LegStats, Error> {
-        let (set, ix) = match self.spread.home_legs.look(id) {
-            Some(leg) => (leg.set, leg.ix),
-            None => self.leg(id)?,
-        };
+        let (set, ix) = self.leg_of_home(id)?;
         self.set(set)?.leg_stats(ix).ok_or(Misuse::NotALeg.into())
     }
 
@@ -244,6 +241,14 @@ impl Engine {
         match self.circuits.get(id) {
             Some(&Circuit { place: Place::Leg { set, ix }, .. }) => Ok((set, ix)),
             other => Err(self.no_leg(id, other)),
+        }
+    }
+
+    /// As [`Engine::leg`], also for legs elsewhere of our sets.
+    pub(super) fn leg_of_home(&self, id: Id) -> Result<(Id, LegIx), Error> {
+        match self.spread.home_legs.look(id) {
+            Some(leg) => Ok((leg.set, leg.ix)),
+            None => self.leg(id),
         }
     }
 

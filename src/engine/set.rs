@@ -2,7 +2,7 @@
 
 use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
-use crate::conflux::set::{LegIx, LegNumbers, Numbers, SetStats};
+use crate::conflux::set::{LegIx, LegNumbers, Numbers, SetStats, Unfit};
 use crate::conflux::{Algorithm, Cause, Role, SetTerms};
 use crate::engine::{Blocked, CircuitFlags, Engine, Error, Misuse, Place, SET_KIND};
 use crate::event::Event;
@@ -105,6 +105,40 @@ impl Engine {
         state.choose_by(algorithm, &mut self.out.effects);
         self.apply_effects(set);
         self.set_changed(set);
+        Ok(())
+    }
+
+    /// Names the leg on which all messages of a set go, on this engine or elsewhere; [`Id::NONE`] gives the choice back
+    /// to the algorithm.
+    pub fn name_leg(&mut self, set: Id, leg: Id) -> Result<(), Error> {
+        self.set(set)?;
+        let named = match leg {
+            Id::NONE => None,
+            leg => match self.leg_of_home(leg)? {
+                (owner, ix) if owner == set => Some(ix),
+                _ => return Err(Misuse::NotALeg.into()),
+            },
+        };
+        let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::StaleId.into()) };
+        match state.name_leg(named, &mut self.out.effects) {
+            Ok(()) => {}
+            Err(Unfit::NotLinked) => {
+                return Err(self.explain(Blocked::NotUsable.into(), "the leg is not linked yet"));
+            }
+            Err(Unfit::TooFarBehind) => return Err(self.invalid("the leg is too far behind for a SWITCH")),
+        }
+        self.apply_effects(set);
+        self.set_changed(set);
+        Ok(())
+    }
+
+    /// Takes what the host knows to wait: messages of DATA; 0 when it does not know.
+    pub fn foresee(&mut self, set: Id, messages: u64) -> Result<(), Error> {
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        if state.foresee(messages, &mut self.out.effects) {
+            self.apply_effects(set);
+            self.set_changed(set);
+        }
         Ok(())
     }
 

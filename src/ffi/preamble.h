@@ -117,7 +117,7 @@
  *     participle     you report that it has happened: circuit_gone, circuit_cell_queued, stream_flushed
  *     get_           reads, and changes nothing
  *     set_           writes a setting, or a state of yours that lasts: circuit_set_writable (a setting of the noun
- *                    set: retag, use_algorithm)
+ *                    set: retag, use_algorithm, use_leg)
  *     config_init    fills in the defaults
  *     (no verb)      a property of a plain value, without an engine: status_class, command_is_multiplexed
  *

@@ -8,7 +8,7 @@ use crate::base::time::NEVER;
 use crate::base::{limits, Arena, Hops, Id, Nanos};
 use crate::conflux::choice::Path;
 use crate::conflux::set::{
-    Contradiction, Fate, HeldRun, LegNumbers, LegStats, Numbers, Plan, Refusal, SetStats, SetSums,
+    Contradiction, Fate, HeldRun, LegNumbers, LegStats, Numbers, Plan, Refusal, SetStats, SetSums, Unfit,
 };
 use crate::conflux::{Algorithm, Arrival, Cause, Effect, Fault, LegIx, Report, Role, Set, SetTerms};
 use crate::congestion::Params;
@@ -327,6 +327,8 @@ delegate_to_set! {
     fn unsettle(change, ix: LegIx, is_full: bool) -> bool;
     fn retag(change, tag: u64);
     fn choose_by(change, algorithm: Option<Algorithm>, effects: &mut Effects);
+    fn name_leg(change, leg: Option<LegIx>, effects: &mut Effects) -> Result<(), Unfit>;
+    fn foresee(change, messages: u64, effects: &mut Effects) -> bool;
     fn set_tag(change, ix: LegIx, tag: u64);
     fn remove(change, ix: LegIx, cause: Cause, store: &mut Store, effects: &mut Effects) -> Fate;
     fn end(change, cause: Cause, store: &mut Store, effects: &mut Effects);

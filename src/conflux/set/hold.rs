@@ -43,6 +43,7 @@ impl Set {
             return Refusal::Hold;
         }
         self.waiting += 1;
+        self.expect_more();
         Refusal::Blocked
     }
 
@@ -64,6 +65,7 @@ impl Set {
         self.outbox.bytes += lane.bytes();
         self.outbox.waiting.push_back((message.command, lane));
         self.outbox.len += 1;
+        self.expect_held();
         self.check_resume(effects);
         true
     }
@@ -71,6 +73,11 @@ impl Set {
     /// Notes that there was no memory to keep a message: the host now waits for MAY_SEND.
     pub fn found_no_room(&mut self) {
         self.waiting += 1;
+    }
+
+    /// Messages that wait to be sent, without those that the host has yet to take.
+    pub(super) fn held_sends(&self) -> u64 {
+        self.outbox.waiting.len() as u64
     }
 
     /// Cost in bytes of the messages that wait to be sent.
@@ -183,14 +190,15 @@ impl Set {
         !self.outbox.waiting.is_empty()
     }
 
-    /// Plans a message for this leg even if padding blocks the leg.
+    /// Plans a message for this leg even if padding blocks the leg. Where the host has named a leg, no other will do.
     fn plan_on(&self, ix: LegIx, command: Command) -> Option<Plan> {
         let index = usize::from(ix);
         let leg = self.legs.get(index).filter(|leg| leg.path.linked && self.usable)?;
         let has_room = command != Command::DATA || (leg.path.inflight < leg.path.cwnd && !leg.path.blocked);
-        let sent = self.sending.and_then(|sending| self.legs.get(sending)).map_or(0, |leg| leg.sent);
+        let sent = self.sent_last();
         let delta = sent.saturating_sub(leg.sent);
-        if !has_room || (self.bare && self.sending != Some(index)) || delta > limits::SWITCH_DELTA_MAX {
+        let only = if self.bare { self.sending } else { self.named_after(sent) };
+        if !has_room || only.is_some_and(|only| only != index) || delta > limits::SWITCH_DELTA_MAX {
             return None;
         }
         Some(Plan { ix, leg: leg.key, tag: leg.tag, delta: delta as u32, number: sent + 1, run: 1, lends: false })

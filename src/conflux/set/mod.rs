@@ -1,8 +1,9 @@
-//! A conflux set: how it is made, loses legs and ends. The handshake, receiving, sending, imported numbers, figures and
-//! texts have files of their own.
+//! A conflux set: how it is made, loses legs and ends. The handshake, receiving, sending, the leg that a host names,
+//! imported numbers, figures and texts have files of their own.
 
 mod hold;
 mod link;
+mod named;
 mod numbers;
 mod receive;
 mod send;
@@ -13,6 +14,7 @@ mod words;
 use hold::Outbox;
 use tally::Tally;
 
+pub use named::Unfit;
 pub use numbers::{Contradiction, LegNumbers, Numbers};
 pub use receive::Arrival;
 pub use send::{Plan, Refusal};
@@ -83,6 +85,10 @@ pub struct Set {
     legs: Vec<Leg>,
     /// The leg that sends.
     sending: Option<usize>,
+    /// The leg that the host has named.
+    named: Option<usize>,
+    /// The algorithm does not choose alone: the host has named a leg, or the policy keeps legs.
+    rare: bool,
     usable: bool,
     /// A SWITCH was sent on the sending leg, and no message after it: the next message must go on that leg.
     bare: bool,
@@ -181,6 +187,8 @@ impl Set {
             next_lane: ORPHANS,
             legs: Vec::new(),
             sending: None,
+            named: None,
+            rare: false,
             usable: false,
             bare: false,
             waiting: 0,
@@ -305,6 +313,8 @@ impl Set {
         if self.last_leg == ix {
             self.last_leg = NO_LEG;
         }
+        self.named = self.named.filter(|&named| named != index);
+        self.note_rare();
         match verdict {
             Some(Reason::Last) => {
                 self.end(cause, store, effects);
@@ -416,6 +426,7 @@ impl Set {
         if let Some(algorithm) = self.terms.algorithm {
             self.policy.algorithm = algorithm;
         }
+        self.note_rare();
     }
 
     /// Brings the set up to date after a leg came, was linked or went.

@@ -374,8 +374,7 @@ impl Set {
     fn settle(&mut self, ix: LegIx, run: u64) {
         let Some(leg) = self.legs.get(usize::from(ix)) else { return };
         let to_catch_up = self.catch_up_at.saturating_sub(leg.sent);
-        let (ready, rare) = (leg.path.ready(), self.bare || self.policy.saves_memory);
-        if !ready || rare {
+        if !leg.path.ready() || self.bare {
             return;
         }
         let room = (leg.path.cwnd - leg.path.inflight).min(to_catch_up);
@@ -386,15 +385,26 @@ impl Set {
         } else {
             0
         };
+        self.settled = room.min(if self.rare { self.kept_by_rare_rules(ix, kept) } else { kept });
+    }
+
+    /// How many messages the leg keeps by the rules that rarely apply, where it would keep so many by the algorithm.
+    #[inline(never)]
+    fn kept_by_rare_rules(&self, ix: LegIx, kept: u64) -> u64 {
+        if let Some(named) = self.named {
+            return if named == usize::from(ix) { u64::MAX } else { 0 };
+        }
+        if self.policy.saves_memory {
+            return 0;
+        }
         // Until then the leg is not left anyway.
-        let rest = u64::from(self.policy.run_min).saturating_sub(self.since_switch);
-        self.settled = room.min(kept.max(rest));
+        kept.max(u64::from(self.policy.run_min).saturating_sub(self.since_switch))
     }
 
     /// Chooses a leg for DATA, or says when to look again: [`NEVER`] if only a report or change can help.
     #[inline(always)]
     fn choice(&self, sent: u64) -> Result<Chosen, Nanos> {
-        if self.bare || self.policy.keeps_leg() || sent >= self.catch_up_at {
+        if self.bare || self.rare || sent >= self.catch_up_at {
             self.choose_by_rare_rules(sent)
         } else {
             self.choose(sent, |_| true)
@@ -402,7 +412,8 @@ impl Set {
     }
 
     /// Chooses by the rules that rarely apply: stay on the leg of a SWITCH that has no message yet, send on a leg far
-    /// behind, save the peer's memory, leave a leg only after a run.
+    /// behind, on the leg that the host has named, save the peer's memory, leave a leg only after a run.
+    #[inline(never)]
     fn choose_by_rare_rules(&self, sent: u64) -> Result<Chosen, Nanos> {
         let current = self.sending.and_then(|index| Some((index, &self.legs.get(index)?.path)));
         let stay = |run| {
@@ -421,6 +432,9 @@ impl Set {
             if let Some((index, _)) = behind {
                 return Ok(any_run(index));
             }
+        }
+        if let Some(choice) = self.choose_named(sent) {
+            return choice;
         }
         let choice = self.choose(sent, reachable);
         let Some((_, path)) = current.filter(|&(index, _)| choice.map(|chosen| chosen.leg) != Ok(index)) else {
@@ -547,29 +561,11 @@ impl Set {
     #[cold]
     #[inline(never)]
     fn note_wait(&mut self) {
-        self.flow.memo.waits |= self.legs.iter().any(|leg| leg.path.ready());
-    }
-
-    /// So many messages are known to wait to be sent; 0 when that is not known.
-    pub fn expect(&mut self, messages: u64) {
-        self.flow.memo.queue_end = self.highest_sent().saturating_add(messages);
-        self.settled = 0;
+        self.flow.memo.waits |= self.named.is_none() && self.legs.iter().any(|leg| leg.path.ready());
     }
 
     fn is_far_behind(&self, index: usize, sent: u64) -> bool {
         self.legs.get(index).is_some_and(|leg| sent - leg.sent.min(sent) >= limits::CATCH_UP_AT)
-    }
-
-    /// Returns a leg for a message that does not wait for room: the sending leg, or the fastest if padding blocks the
-    /// sending leg. After a SWITCH without a message only the sending leg will do.
-    fn leg_without_wait(&self) -> Option<usize> {
-        // A leg whose messages the host keeps is open: the message goes into the host's queue.
-        let open = |index: &usize| self.legs.get(*index).is_some_and(|leg| !(leg.path.padded && leg.path.holds));
-        let sending = self.sending.filter(open);
-        if sending.is_some() || self.bare {
-            return sending;
-        }
-        choice::fastest(self.paths().filter(|(index, path)| path.linked && open(index))).map(|(index, _)| index)
     }
 
     /// Makes another leg the sending leg. It needs no SWITCH, as its last number is that of the old sending leg.

@@ -51,6 +51,8 @@ pub struct SetStats {
     pub unsent: u32,
     /// Bytes of the messages that wait to be sent.
     pub unsent_bytes: u64,
+    /// The leg that the host has named.
+    pub named: Id,
 }
 
 /// Figures of a leg.
@@ -129,6 +131,7 @@ impl Set {
             held_since_ns: self.held_since_ns(store, now).unwrap_or(NEVER),
             unsent: self.waiting_to_go(),
             unsent_bytes: self.outbox_bytes(),
+            named: self.named_leg(),
         }
     }
 

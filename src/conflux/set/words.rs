@@ -1,7 +1,7 @@
 //! Text that explains why a set sends nothing now.
 
 use super::Set;
-use crate::base::limits;
+use crate::base::{limits, Id};
 use crate::conflux::leg::Leg;
 use std::fmt::Write;
 
@@ -58,6 +58,8 @@ impl Set {
             "it is too far behind for a SWITCH"
         } else if self.outbox.len > 0 {
             "what waits goes first"
+        } else if self.named_leg() != Id::NONE {
+            "the host has named another one"
         } else {
             "the algorithm waits for a better one"
         }

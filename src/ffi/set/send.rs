@@ -236,3 +236,63 @@ pub unsafe extern "C-unwind" fn circflow_set_get_room(
     // SAFETY: the contract of this floor, which the caller keeps.
     unsafe { door::answer(engine, messages_out, |core| core.room(set.id())) }
 }
+
+/// Names the leg on which the messages of a set go, from the next one on, in place of the algorithm: your own leg
+/// choice. It holds until you name another leg, or until this one is lost. Call it before each message, if you like;
+/// docs/guide.md has a recipe. Numbers, SWITCHes and all checks stay as they are, and you send as before: with
+/// circflow_set_decide() or circflow_set_send(), or on the streams of a set that circflow runs. An earlier answer of
+/// circflow_set_get_room() is no longer valid. If you wait for room and this leg has it, CIRCFLOW_INSN_MAY_SEND is
+/// queued.
+///
+/// While the leg has no room, DATA waits for it, even if another leg has room: CIRCFLOW_ERR_NO_ROOM, and
+/// CIRCFLOW_INSN_MAY_SEND when this leg has room. (To do without waiting, ask circflow_set_get_decision(), and name
+/// another leg.) A message that is not DATA goes on it at once. While padding blocks it, messages are held for it.
+/// Limits on SWITCHes do not count: neither switch_run_min, nor a peer's wish for low memory, which
+/// circflow_set_get_stats() gives as peer_ux. Two things come first: after a SWITCH without a message, that goes on the
+/// SWITCH's leg; and when a leg with room is 2^31 messages behind, one message goes there, so that a SWITCH can still
+/// reach it.
+///
+/// When the leg is lost, and when it has no room for so long that no SWITCH can reach it, the algorithm chooses again.
+/// You have closed the leg then, with circflow_circuit_close() or circflow_circuit_gone(), or got CIRCFLOW_INSN_CLOSE
+/// for it; circflow_set_get_stats() gives what counts now as named_leg.
+///
+/// @param leg  A leg of the set that is linked, on this engine or, if the set has legs on other engines of a hub, on
+///             any of them. Zero gives the choice back to the algorithm.
+///
+/// Own statuses: CIRCFLOW_ERR_NOT_A_LEG: it is no leg of this set. CIRCFLOW_ERR_NOT_USABLE: the leg is not linked; wait
+/// for CIRCFLOW_INSN_LINKED. CIRCFLOW_ERR_CLOSING: it is closing. CIRCFLOW_ERR_INVALID: it is too far behind for a
+/// SWITCH. After each of them the choice is as before.
+/// Inside drain: yes. Since: 0.1.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn circflow_set_use_leg(
+    engine: *mut circflow_engine,
+    set: circflow_set_id,
+    leg: circflow_circuit_id,
+) -> circflow_status {
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.name_leg(set.id(), leg.id())) }
+}
+
+/// Tells a set how much you have to send: a hint. An algorithm that knows how much waits can leave a slow leg alone at
+/// the end of a download, and use it in the middle of one. CIRCFLOW_ALGORITHM_ECF reads the hint; the others do not, so
+/// far. Without it, ECF assumes that one window of the fastest leg waits.
+///
+/// Call it when something new waits, before you send it. Each message that goes on lowers the number by itself, so you
+/// need not call it for each; calling it each time is cheap if you count right. Messages that circflow holds for you
+/// count as well, you need not add them. On a set that circflow runs, bytes that wait wait in your sockets: there, too,
+/// only you know how many.
+///
+/// @param messages  Relay messages of DATA that wait with you, on all streams of the set: bytes divided by
+///                  CIRCFLOW_DATA_MAX, rounded up. 0 takes the hint back: you do not know.
+///
+/// Own statuses: none.
+/// Inside drain: yes. Since: 0.1.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn circflow_set_expect(
+    engine: *mut circflow_engine,
+    set: circflow_set_id,
+    messages: u64,
+) -> circflow_status {
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.foresee(set.id(), messages)) }
+}

@@ -66,6 +66,8 @@ pub struct circflow_set_stats {
     pub total_bytes: u64,
     /// The time since which the oldest of these messages has waited, on your clock; CIRCFLOW_NEVER when there is none.
     pub total_since_ns: u64,
+    /// The leg that you have named with circflow_set_use_leg(), while that counts; zero when the algorithm chooses.
+    pub named_leg: circflow_circuit_id,
 }
 
 // SAFETY: repr(C), size first, integers.
@@ -139,5 +141,6 @@ pub(super) fn set_stats(
         unsent_bytes: stats.unsent_bytes,
         total_bytes,
         total_since_ns,
+        named_leg: circflow_circuit_id::new(stats.named),
     }
 }
