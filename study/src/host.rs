@@ -45,8 +45,9 @@ pub struct Stream {
     /// The circuit that it is on; none for the set.
     rival: Option<usize>,
     sender: usize,
-    /// Bytes still to be sent.
+    /// Bytes still to be sent, and whether the sender was asked for them.
     left: u64,
+    asked: bool,
     sent: u64,
     got: u64,
     /// Bytes in all; none for those without an end.
@@ -313,6 +314,7 @@ impl Net<'_> {
             rival,
             sender,
             left,
+            asked: false,
             sent: 0,
             got: 0,
             total,
@@ -366,10 +368,22 @@ impl Net<'_> {
 
     fn read_from(&mut self, index: usize, end: usize) {
         let (id, rival) = (self.streams[index].ids[end], self.streams[index].rival);
+        self.streams[index].asked = true;
+        self.tell_what_waits(end);
         if self.ends[end].engine.set_readable(id, true).is_ok() {
             self.pump(end, self.owner(end, rival));
         }
         self.fed[end] = true;
+    }
+
+    /// Tells the set how much is to be sent. What goes from then on it counts by itself.
+    fn tell_what_waits(&mut self, end: usize) {
+        let in_set =
+            self.streams.iter().filter(|stream| stream.rival.is_none() && stream.sender == end && stream.asked);
+        let messages = in_set.map(|stream| stream.left.div_ceil(DATA_MAX)).sum();
+        let at = &mut self.ends[end];
+        let told = at.engine.foresee(at.set, messages);
+        assert!(told.is_ok() || at.engine.set_stats(at.set).is_err(), "a set is told what waits: {told:?}");
     }
 
     /// The interactive stream has a message to send. False when there is no such stream any more.
