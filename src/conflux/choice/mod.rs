@@ -228,8 +228,20 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Returns the policy for a receiver that asked for `ux`. C Tor maps both low-memory values to MinRTT; circflow
-    /// keeps the wish for latency or throughput, and limits the changes of leg, which limits the receiver's queue.
+    /// Returns the policy for a receiver that asked for `ux`:
+    ///
+    /// | wish | algorithm | SWITCHes | why |
+    /// |---|---|---|---|
+    /// | none | LowRTT | any | what C Tor does for it: all legs are used |
+    /// | latency | MinRTT | any | all go the shortest way, and hardly a message waits for order |
+    /// | latency, low memory | MinRTT | one in a window | legs with like round trips do not take turns |
+    /// | throughput | LowRTT | any | what C Tor does: no window is idle while another is full |
+    /// | throughput, low memory | LowRTT | one in a window | as above, and runs bound what is held for order |
+    ///
+    /// For the last one C Tor has MinRTT, which gives up the throughput that was asked for.
+    ///
+    /// A wish is of the receiver, whose memory and delay it is about; so it is the default. The sender's host may set
+    /// another algorithm, and still keeps to low memory. A host that names the leg itself is bound by neither.
     pub fn for_ux(ux: Ux) -> Policy {
         let (algorithm, saves_memory) = match ux {
             Ux::NoOpinion | Ux::HighThroughput => (Algorithm::LowRtt, false),
