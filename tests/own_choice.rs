@@ -318,7 +318,7 @@ fn far_apart(behind: u64) -> (Set, Vec<Effect>) {
         let ix = set.adopt(Id(leg), ROUTE, Ux::NoOpinion, leg * 10 * MS, &mut effects);
         set.report(ix, &report, MS, &mut effects);
     }
-    let numbers = Numbers { delivered: 0, sending: Id(1), ..Numbers::default() };
+    let numbers = Numbers { delivered: 0, sending: Id(1) };
     let rows = [
         (0, LegNumbers { leg: Id(1), sent: behind + 5, received: 0 }),
         (1, LegNumbers { leg: Id(2), sent: 5, received: 0 }),
