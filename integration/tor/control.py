@@ -89,6 +89,14 @@ class Control:
                 sets.setdefault(name.group(1), []).append(match.group(1))
         return sets
 
+    def first_hop(self, circuit):
+        """The name of the first relay of a circuit."""
+        for line in self.ask("GETINFO circuit-status"):
+            match = re.match(rf"(?:250[-+]circuit-status=)?{circuit} \S+ \$\w+[~=](\w+)", line)
+            if match:
+                return match.group(1)
+        raise RuntimeError(f"circuit {circuit} has no path")
+
     def built_circuits(self):
         """How many circuits of three hops are built, in no set."""
         count = 0

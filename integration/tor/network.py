@@ -30,6 +30,7 @@ from control import Control
 AUTHORITIES, MIDDLES, EXITS = 3, 4, 2
 SWITCH = 22          # the relay command
 LEG_BYTES = 100_000  # what a leg must have carried to have been used
+CELL_BYTES = 509     # what tor's events of bandwidth count for a cell
 PREFIX = "circflow-tor-"
 
 # Seconds. Each wait is for a state, and ends when that is reached: these only say when a run is given up, and are many
@@ -37,6 +38,12 @@ PREFIX = "circflow-tor-"
 PORT_WAIT, BOOTSTRAP_WAIT, SET_WAIT, EVENTS_WAIT, END_WAIT = 60, 300, 300, 60, 120
 # Circuits that a client without conflux must have built, while no set came, to prove that it could have had one.
 CIRCUITS_BUILT = 3
+
+# What CIRCFLOW_ALGORITHM may say. With "ux", which is the default, a sender goes by the receiver's wish: a client's
+# exit uses LowRTT, and an exit's client MinRTT.
+ALGORITHMS = ["ux", "minrtt", "lowrtt", "cwndrtt", "ontime", "ecf", "blest", "otias", "random"]
+# Those that leave no leg unused that has room. The others may judge that one leg alone is faster.
+BOTH_LEGS = ["ux", "lowrtt", "random"]
 
 # who runs circflow -> the nodes with it
 MIXES = {
@@ -116,10 +123,12 @@ class Node:
 
     def start(self):
         """Starts tor in a session of its own, so that a ^C in the terminal does not reach it before us."""
+        # What chooses legs is said for each tor of ours, or for none.
+        outside = {name: value for name, value in os.environ.items() if name != "CIRCFLOW_ALGORITHM"}
         with open(self.path("stdout"), "wb") as out:
             self.process = subprocess.Popen([self.tor, "-f", self.path("torrc")], stdout=out, stderr=out,
                                             stdin=subprocess.DEVNULL, start_new_session=True,
-                                            env={**os.environ, **self.environment})
+                                            env={**outside, **self.environment})
 
     def check(self):
         """Raises when tor has died."""
@@ -334,8 +343,8 @@ class Network:
 class Run:
     """One network, one file down and up, and what can be said of it."""
 
-    def __init__(self, network, options):
-        self.network, self.options = network, options
+    def __init__(self, network, options, algorithm="ux"):
+        self.network, self.options, self.algorithm = network, options, algorithm
         self.content = transfer.make_content(options.size_mib << 20)
         self.server = transfer.FileServer(self.content)
         self.used = set()  # circuits that have carried a transfer, by tor's own events of bandwidth
@@ -349,21 +358,65 @@ class Run:
         elif self.network.wait_for_circuits(self.options.set_wait):
             raise Failure(f"no set: the client has built {CIRCUITS_BUILT} circuits, and linked none")
         row["set after"] = f"{time.monotonic() - begun:.1f} s"
+        if self.options.slow:
+            row["slow guard"] = self._slow_down()
         for way, move in (("down", transfer.download), ("up", transfer.upload)):
-            seconds, legs = self._move(way, move)
-            row[way] = f"{self.options.size_mib / seconds:.1f} MiB/s"
-            row[f"legs {way}"] = " + ".join(f"{share:.0f} %" for share in legs)
+            seconds, cells = self._move(way, move)
+            row[way] = f"{seconds:.2f} s"
+            row[f"MiB/s {way}"] = f"{self.options.size_mib / seconds:.1f}"
+            row[f"legs {way}"] = " + ".join(f"{100 * n / sum(cells):.0f} %" for n in cells)
+            row[f"cells {way}"] = " + ".join(str(n) for n in cells)
         row["SWITCH down"] = self._switches("down", self.network.client)
         row["SWITCH up"] = max(self._switches("up", node) for node in self._exits())
+        row["chosen by"] = self._chosen_by()
         self._end_sets(row)
         if self.options.trace:
             row["traced"] = self._compare_traces()
         return row
 
+    def choose(self):
+        """Has each tor with circflow choose legs by the algorithm."""
+        for node in self.network.nodes.values():
+            if self._is_ours(node):
+                node.environment = {**node.environment, "CIRCFLOW_ALGORITHM": self.algorithm}
+
+    def _slow_down(self):
+        """Has the first relay of one leg give the client no more than so many kB each second; its name."""
+        control = self.network.control
+        node = self.network.nodes[control.first_hop(next(iter(control.linked_sets().values()))[0])]
+        with open(node.path("torrc"), "a", encoding="utf-8") as torrc:
+            torrc.write(f"PerConnBWRate {self.options.slow} KBytes\nPerConnBWBurst {self.options.slow} KBytes\n")
+        node.process.send_signal(signal.SIGHUP)
+        wait_for(f"{node.name} to read its torrc again", PORT_WAIT,
+                 lambda: last_lines(node.path("notice.log"), 1, "Received reload signal"))
+        return node.name
+
+    def _is_ours(self, node):
+        return node.tor != self.network.tors["stock"]
+
+    def _chosen_by(self):
+        """What each side has chosen legs by, as the adapter says; it has to be what it was told."""
+        sides = {}
+        for side, nodes in (("client", [self.network.client]), ("exits", self._exits())):
+            said = {word for node in nodes for line in node.log() for word in re.findall(r"chosen by (\w+)$", line)}
+            if not all(self._is_ours(node) for node in nodes):
+                sides[side] = "stock"
+            elif self.algorithm != "ux" and said != {self.algorithm}:
+                raise Failure(f"{side}: legs were chosen by {sorted(said)}, and not by {self.algorithm}")
+            else:
+                sides[side] = " and ".join(sorted(said))
+        return " and ".join(f"{by} at {side}" for side, by in sides.items())
+
+    def _leaves_a_leg(self, way):
+        """True when the sender has to have used both legs, and SWITCH. Exits ask for the lowest latency, so that
+        uploads hardly leave the fastest leg."""
+        by_rule = self.algorithm in BOTH_LEGS or not all(map(self._is_ours, self._exits()))
+        return way == "down" and by_rule and not self.options.slow
+
     def record(self):
         """Has each tor with circflow write down what happens in it."""
         for node in self.network.nodes.values():
-            if node.tor != self.network.tors["stock"]:
+            if self._is_ours(node):
                 node.environment = {**node.environment, "CIRCFLOW_TRACE": node.path("trace")}
 
     def _compare_traces(self):
@@ -375,7 +428,7 @@ class Run:
             logs = {node: traced.Log(node.log()) for node in [client, *exits]}
             # An exit that no set came to has no engine.
             traces = {node: traced.find(node, self.options.trace) for node in logs
-                      if node.tor != self.network.tors["stock"] and logs[node].legs}
+                      if self._is_ours(node) and logs[node].legs}
             for node, trace in traces.items():
                 traced.compare(node.name, logs[node], trace, self.used if node is client else ())
             for ours, others in (([client], exits), (exits, [client])):
@@ -383,7 +436,8 @@ class Run:
             if self.options.page:
                 # Of two exits the page of the one that sent more stays.
                 for node, trace in sorted(traces.items(), key=lambda item: len(item[1].went)):
-                    trace.keep(self.options.page + ("" if node is client else "-exit"))
+                    trace.keep(self.options.page + ("" if self.algorithm == "ux" else "-" + self.algorithm) +
+                               ("" if node is client else "-exit"))
         except traced.Differs as error:
             raise Failure(f"trace: {error}") from error
         return ", ".join(f"{node.name} {trace.in_short()}" for node, trace in traces.items()) or "-"
@@ -406,8 +460,7 @@ class Run:
         legs = next((legs for legs in control.linked_sets().values() if circuit in legs), None)
         if not legs:
             raise Failure(f"{way}: the stream was on circuit {circuit}, which is no leg of a linked set")
-        # Exits ask for the lowest latency, so that uploads hardly leave the fastest leg.
-        used = 2 if way == "down" else 1
+        used = 2 if self._leaves_a_leg(way) else 1
 
         def moved():
             return [counted.get(leg, 0) - before.get(leg, 0) for leg in legs]
@@ -415,19 +468,16 @@ class Run:
         wait_for(f"{way}: {used} legs to have carried {LEG_BYTES} bytes each", EVENTS_WAIT,
                  lambda: sum(moved()) > len(self.content) and sum(n > LEG_BYTES for n in moved()) >= used)
         self.used.update(int(leg) for leg, bytes_moved in zip(legs, moved()) if bytes_moved > LEG_BYTES)
-        total = sum(moved())
-        return seconds, sorted((100 * n / total for n in moved()), reverse=True)
+        return seconds, sorted((n // CELL_BYTES for n in moved()), reverse=True)
 
-    @staticmethod
-    def _switches(way, node):
+    def _switches(self, way, node):
         seen = sum(f"(command {SWITCH}," in line for line in node.log())
-        if seen == 0 and way == "down":
+        if seen == 0 and self._leaves_a_leg(way):
             raise Failure(f"{way}: no SWITCH was seen at {node.name}")
         return seen
 
     def _end_sets(self, row):
         """Closes the client's sets, and looks at what the adapters say of them."""
-        stock = self.network.tors["stock"]
         for legs in self.network.control.linked_sets().values():
             for leg in legs:
                 try:
@@ -436,7 +486,7 @@ class Run:
                     pass  # It went with its set.
         row["held"] = row["held bytes"] = "-"
         for ends in ([self.network.client], self._exits()):
-            watched = [node for node in ends if node.tor != stock]
+            watched = [node for node in ends if self._is_ours(node)]
             if watched:
                 self._look_at_ends(watched, row)
 
@@ -471,9 +521,10 @@ def figures(node):
     return carried, left
 
 
-def attempt(tors, options, mix, expected=None, **more):
+def attempt(tors, options, mix, expected=None, algorithm="ux", **more):
     """A row of figures, or a Failure. One that was not expected says what each tor thought, and keeps its folder."""
-    run = Run(Network(tors, MIXES[mix], **more), options)
+    run = Run(Network(tors, MIXES[mix], **more), options, algorithm)
+    run.choose()
     if options.trace:
         run.record()
     try:
@@ -544,6 +595,10 @@ def main():
     parser.add_argument("--circflow", required=True, help="build folder of tor with circflow")
     parser.add_argument("--debug", help="build folder of tor with the adapter that can do wrong")
     parser.add_argument("--mix", action="append", choices=list(MIXES), help="who runs circflow; all of them by default")
+    parser.add_argument("--algorithm", action="append", choices=ALGORITHMS,
+                        help="what tors with circflow choose legs by; ux, which is the other end's wish, by default")
+    parser.add_argument("--slow", type=int, metavar="KBYTES",
+                        help="the first relay of one leg gives the client no more each second: unequal legs")
     parser.add_argument("--size-mib", type=int, default=64)
     parser.add_argument("--stall", type=int, default=60, help="seconds without a byte that are too many")
     parser.add_argument("--limit", type=int, default=900, help="seconds that a transfer may take")
@@ -561,8 +616,12 @@ def main():
         tors["debug"] = os.path.join(options.debug, "src/app/tor")
     sweep()
     fine = True
-    for mix in options.mix or MIXES:
-        fine &= show("circflow: " + {"stock": "nowhere"}.get(mix, mix), attempt(tors, options, mix))
+    for number, algorithm in enumerate(options.algorithm or ["ux"]):
+        for mix in options.mix or MIXES:
+            if mix == "stock" and number > 0:
+                continue
+            label = "circflow: " + {"stock": "nowhere"}.get(mix, mix + ("" if algorithm == "ux" else " " + algorithm))
+            fine &= show(label, attempt(tors, options, mix, algorithm=algorithm))
     if not options.no_controls:
         fine &= controls(tors, options)
     print("network: OK" if fine else "network: FAILED")

@@ -17,6 +17,7 @@
 
 #include "app/config/config.h"
 #include "core/crypto/relay_crypto.h"
+#include "core/mainloop/mainloop.h"
 #include "core/or/circuitbuild.h"
 #include "core/or/channel.h"
 #include "core/or/circuitlist.h"
@@ -57,6 +58,7 @@
 
 /* Of the adapter. Weak, as this file is compiled into stock tor's test program too, where these tests do not run. */
 void flow_figures_log(void) __attribute__((weak));
+const char *flow_algorithm_name(const conflux_t *cfx) __attribute__((weak));
 
 /* ---- A client and an exit ---- */
 
@@ -1778,13 +1780,342 @@ test_figures(void *arg)
   tear_down();
 }
 
+/* ---- The algorithm that chooses legs ---- */
+
+static void
+ask_for(const char *name)
+{
+  if (name)
+    setenv("CIRCFLOW_ALGORITHM", name, 1);
+  else
+    unsetenv("CIRCFLOW_ALGORITHM");
+}
+
+/* Both ends choose by these, also when a leg joins later, and when tor's field has been written to and set back. */
+static void
+expect_algorithms(const char *at_client, const char *at_exit)
+{
+  uint8_t nonce[DIGEST256_LEN];
+  link_set(2);
+  conflux_t *cfx = client(0)->conflux;
+  tt_str_op(flow_algorithm_name(cfx), OP_EQ, at_client);
+  tt_str_op(flow_algorithm_name(exit_of(0)->conflux), OP_EQ, at_exit);
+  conflux_alg_t alg = cfx->params.alg;
+  tt_int_op(exit_of(0)->conflux->params.alg == alg, OP_EQ, !strcmp(at_client, at_exit));
+  tt_ptr_op(conflux_decide_next_circ(cfx), OP_NE, NULL);
+  tt_int_op(cfx->params.alg, OP_EQ, alg);
+  tt_str_op(flow_algorithm_name(cfx), OP_EQ, at_client);
+  memcpy(nonce, cfx->nonce, sizeof(nonce));
+  tt_assert(conflux_launch_leg(nonce));
+  link_leg(2);
+  tt_int_op(CONFLUX_NUM_LEGS(cfx), OP_EQ, 3);
+  tt_str_op(flow_algorithm_name(cfx), OP_EQ, at_client);
+  tt_str_op(flow_algorithm_name(exit_of(2)->conflux), OP_EQ, at_exit);
+  static const conflux_alg_t tors[] = { CONFLUX_ALG_MINRTT, CONFLUX_ALG_LOWRTT, CONFLUX_ALG_CWNDRTT };
+  static const char *const names[] = { "minrtt", "lowrtt", "cwndrtt" };
+  for (size_t i = 0; i < ARRAY_LENGTH(tors); i++) {
+    cfx->params.alg = tors[i];
+    tt_ptr_op(conflux_decide_next_circ(cfx), OP_NE, NULL);
+    tt_str_op(flow_algorithm_name(cfx), OP_EQ, names[i]);
+    cfx->params.alg = alg;
+    tt_ptr_op(conflux_decide_next_circ(cfx), OP_NE, NULL);
+    tt_str_op(flow_algorithm_name(cfx), OP_EQ, at_client);
+    tt_int_op(cfx->params.alg, OP_EQ, alg);
+  }
+  tt_int_op(sent[DESTROY], OP_EQ, 0);
+ done:
+  ;
+}
+
+static void
+test_algorithm_names(void *arg)
+{
+  (void) arg;
+  static const struct { const char *asked, *at_client, *at_exit, *said; } rows[] = {
+    /* As the other end wishes: an exit the lowest latency, a client throughput. */
+    { NULL, "minrtt", "lowrtt", NULL }, { "", "minrtt", "lowrtt", NULL }, { "ux", "minrtt", "lowrtt", NULL },
+    { "UX", "minrtt", "lowrtt", NULL },
+    { "minrtt", "minrtt", "minrtt", "chosen by minrtt" }, { "lowrtt", "lowrtt", "lowrtt", "chosen by lowrtt" },
+    { "cwndrtt", "cwndrtt", "cwndrtt", "chosen by cwndrtt" }, { "ontime", "ontime", "ontime", "chosen by ontime" },
+    { "OnTime", "ontime", "ontime", "chosen by ontime" }, { "ecf", "ecf", "ecf", "chosen by ecf" },
+    { "blest", "blest", "blest", "chosen by blest" }, { "otias", "otias", "otias", "chosen by otias" },
+    { "random", "random", "random", "chosen by random" },
+    /* Said once, and the default is used. */
+    { "fastest", "minrtt", "lowrtt", "is \"fastest\", which is no algorithm" },
+    { "ontime ", "minrtt", "lowrtt", "The names are minrtt, lowrtt, cwndrtt, ontime, ecf, blest, otias, random" },
+    { "on-time", "minrtt", "lowrtt", "which is no algorithm" }, { "4", "minrtt", "lowrtt", "which is no algorithm" },
+    { "ecf,blest", "minrtt", "lowrtt", "which is no algorithm" },
+  };
+  for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+    TT_BLATHER(("row %d", (int) i));
+    ask_for(rows[i].asked);
+    setup_full_capture_of_logs(LOG_NOTICE);
+    set_up();
+    expect_algorithms(rows[i].at_client, rows[i].at_exit);
+    if (rows[i].said)
+      expect_single_log_msg_containing(rows[i].said);
+    else
+      expect_no_log_entry();
+    teardown_capture_of_logs();
+    tear_down();
+  }
+  /* What nobody has written before, and tor has not, is a bug, and the end of the set. */
+  ask_for(NULL);
+  set_up();
+  link_set(2);
+  setup_full_capture_of_logs(LOG_WARN);
+  client(0)->conflux->params.alg = (conflux_alg_t) 33;
+  tt_ptr_op(conflux_decide_next_circ(client(0)->conflux), OP_EQ, NULL);
+  tt_assert(is_closed_for(client(0), END_CIRC_REASON_INTERNAL) && is_closed_for(client(1), END_CIRC_REASON_INTERNAL));
+ done:
+  teardown_capture_of_logs();
+  tear_down();
+}
+
+/* The event loop runs until this is so, or so many times; by our clock more time passes than by its own. */
+static bool
+loop_until(bool (*is_so)(void), int times)
+{
+  struct timeval piece = { 0, 2000 };
+  for (int i = 0; i < times && !is_so(); i++) {
+    clock_usec += 10000;
+    event_base_loopexit(tor_libevent_get_base(), &piece);
+    event_base_loop(tor_libevent_get_base(), 0);
+  }
+  return is_so();
+}
+
+/* A leg that answers fast and takes little, and one that takes much and answers late: what went out on each, and when. */
+#define FAR_CELLS 4096
+static const uint64_t far_rtt_usec[2] = { 20000, 1000000 };
+static uint64_t far_at[2][FAR_CELLS], far_sent[2], far_acked[2];
+static circuit_t *far_legs[2];
+
+/* Sends one DATA message; -1 when there is no leg for it. */
+static int
+far_send(void)
+{
+  conflux_t *cfx = far_legs[0]->conflux;
+  circuit_t *circ = conflux_decide_circ_for_send(cfx, far_legs[0], RELAY_COMMAND_DATA);
+  if (!circ)
+    return -1;
+  int leg = circ == far_legs[1];
+  conflux_note_cell_sent(cfx, circ, RELAY_COMMAND_DATA);
+  cc_of(circ)->inflight++;
+  far_at[leg][far_sent[leg]++ % FAR_CELLS] = clock_usec;
+  n_on_wire = 0;
+  return leg;
+}
+
+static void
+far_acknowledge(int leg)
+{
+  far_acked[leg] += 31;
+  cc_of(far_legs[leg])->inflight -= 31;
+  conflux_update_rtt(far_legs[leg]->conflux, far_legs[leg], far_rtt_usec[leg]);
+}
+
+/* A set whose sender has learnt what its legs are like, and waits for the first although the second has room. */
+static void
+far_begin(bool is_client)
+{
+  /* The engine of the set before is still there, and time goes on for it. */
+  uint64_t now = clock_usec;
+  set_up();
+  clock_usec = MAX(clock_usec, now);
+  get_circuit_build_times_mutable()->timeout_ms = 5000;
+  tor_assert(launch_new_set(2));
+  for (int leg = 0; leg < 2; leg++) {
+    open_leg(leg);
+    for (int i = 0; i < 3; i++)
+      deliver_after(far_rtt_usec[leg] / 2);
+  }
+  tt_assert(is_linked(0, 2));
+  memset(far_sent, 0, sizeof(far_sent));
+  memset(far_acked, 0, sizeof(far_acked));
+  for (int leg = 0; leg < 2; leg++) {
+    far_legs[leg] = is_client ? client(leg) : exit_of(leg);
+    cc_of(far_legs[leg])->cwnd = leg == 0 ? 62 : 1000;
+    conflux_update_rtt(far_legs[leg]->conflux, far_legs[leg], far_rtt_usec[leg]);
+  }
+  for (int i = 0; i < 600; i++) {
+    while (far_send() >= 0)
+      ;
+    clock_usec += 5000;
+    for (int leg = 0; leg < 2; leg++) {
+      while (far_sent[leg] - far_acked[leg] >= 31 &&
+             far_at[leg][(far_acked[leg] + 30) % FAR_CELLS] + far_rtt_usec[leg] <= clock_usec)
+        far_acknowledge(leg);
+    }
+  }
+  while (far_send() >= 0)
+    ;
+  tt_u64_op(far_sent[0], OP_GT, 2000);
+  tt_u64_op(cc_of(far_legs[1])->inflight, OP_LT, 1000);
+  tt_assert(!conflux_can_send(far_legs[0]->conflux));
+ done:
+  ;
+}
+
+static int reading_started;
+static connection_t *started[8];
+
+static void
+start_mock(connection_t *conn)
+{
+  tor_assert(reading_started < 8);
+  started[reading_started++] = conn;
+  /* As tor does with what it has read already. */
+  far_send();
+}
+
+static bool
+has_started(void)
+{
+  return reading_started > 0;
+}
+
+static bool
+was_started(const edge_connection_t *stream)
+{
+  for (int i = 0; i < reading_started; i++) {
+    if (started[i] == &stream->base_)
+      return true;
+  }
+  return false;
+}
+
+static void
+give_stream(edge_connection_t *stream)
+{
+  memset(stream, 0, sizeof(*stream));
+  stream->on_circuit = far_legs[0];
+  stream->package_window = 1;
+  if (CIRCUIT_IS_ORIGIN(far_legs[0])) {
+    stream->base_.magic = EDGE_CONNECTION_MAGIC;
+    stream->cpath_layer = TO_ORIGIN_CIRCUIT(far_legs[0])->cpath->prev;
+    stream->next_stream = TO_ORIGIN_CIRCUIT(far_legs[0])->p_streams;
+    conflux_update_p_streams(TO_ORIGIN_CIRCUIT(far_legs[0]), stream);
+  } else {
+    stream->next_stream = TO_OR_CIRCUIT(far_legs[0])->n_streams;
+    conflux_update_n_streams(TO_OR_CIRCUIT(far_legs[0]), stream);
+  }
+}
+
+static void
+wait_is_over(const char *algorithm, bool is_client)
+{
+  static edge_connection_t streams[4];
+  TT_BLATHER(("%s at %s", algorithm, is_client ? "a client" : "an exit"));
+  ask_for(algorithm);
+  far_begin(is_client);
+  for (size_t i = 0; i < ARRAY_LENGTH(streams); i++)
+    give_stream(&streams[i]);
+  streams[1].xoff_received = 1;
+  streams[2].base_.marked_for_close = 1;
+  reading_started = 0;
+  MOCK(connection_start_reading, start_mock);
+  /* The first leg falls silent. No SENDME comes any more, and nobody asks. */
+  tt_assert(loop_until(has_started, 3000));
+  tt_int_op(reading_started, OP_EQ, 2);
+  tt_assert(was_started(&streams[0]) && was_started(&streams[3]));
+  tt_u64_op(cc_of(far_legs[0])->inflight, OP_EQ, 62);
+  tt_u64_op(far_sent[1] - far_acked[1], OP_GT, 1);
+ done:
+  UNMOCK(connection_start_reading);
+  tear_down();
+}
+
+/* DATA waits for a better leg although one has room. Tor has stopped the streams, and nothing that tor hears of will
+ * ever start them. */
+static void
+test_wait_is_over(void *arg)
+{
+  (void) arg;
+  static const char *const waiting[] = { "ontime", "ecf", "blest", "otias" };
+  for (size_t i = 0; i < ARRAY_LENGTH(waiting); i++) {
+    wait_is_over(waiting[i], false);
+    wait_is_over(waiting[i], true);
+  }
+}
+
+static bool
+never(void)
+{
+  return false;
+}
+
+/* Tor hears of room while it asks for something else, and the streams are started by the event loop, once. */
+static void
+test_asked_in_between(void *arg)
+{
+  (void) arg;
+  static edge_connection_t stream;
+  ask_for("ontime");
+  far_begin(false);
+  give_stream(&stream);
+  reading_started = 0;
+  MOCK(connection_start_reading, start_mock);
+  far_acknowledge(0);
+  tt_assert(conflux_can_send(far_legs[0]->conflux));
+  tt_assert(conflux_can_send(far_legs[0]->conflux));
+  tt_int_op(reading_started, OP_EQ, 0);
+  tt_assert(loop_until(has_started, 3000));
+  event_base_loop(tor_libevent_get_base(), EVLOOP_NONBLOCK);
+  tt_int_op(reading_started, OP_EQ, 1);
+  tear_down();
+
+  /* Where the channel is full, tor does not ask when a SENDME comes: circflow hears of it nevertheless. */
+  far_begin(false);
+  give_stream(&stream);
+  reading_started = 0;
+  far_acknowledge(0);
+  tt_assert(loop_until(has_started, 3000));
+  tt_int_op(reading_started, OP_EQ, 1);
+  tear_down();
+
+  /* Its set ends before that. */
+  far_begin(false);
+  give_stream(&stream);
+  reading_started = 0;
+  far_acknowledge(0);
+  tt_assert(conflux_can_send(far_legs[0]->conflux));
+  tear_down();
+  tt_assert(!loop_until(never, 20));
+  tt_int_op(reading_started, OP_EQ, 0);
+ done:
+  UNMOCK(connection_start_reading);
+}
+
+static bool
+first_has_closed(void)
+{
+  return client(0)->marked_for_close;
+}
+
+/* LINKED does not come. Nothing else happens, and the leg is closed in time. */
+static void
+test_alarm(void *arg)
+{
+  (void) arg;
+  ask_for(NULL);
+  set_up();
+  get_circuit_build_times_mutable()->timeout_ms = 20;
+  tt_assert(launch_new_set(1));
+  open_leg(0);
+  tt_assert(loop_until(first_has_closed, 3000));
+ done:
+  tear_down();
+}
+
 #define ONE(name) { #name, test_ ## name, TT_FORK, NULL, NULL }
 struct testcase_t conflux_pool_tests[] = {
   ONE(handshake), ONE(rtt), ONE(linked_twice), ONE(ack_twice), ONE(linked_wrong), ONE(link_wrong), ONE(wrong_end),
   ONE(legs_limit), ONE(last_unlinked_lost), ONE(relaunch), ONE(launch_limit), ONE(no_answer), ONE(in_flight),
   ONE(sending_leg_lost), ONE(closed_in_switch), ONE(closed_in_handshake), ONE(closed_in_join), ONE(closed_in_launch),
-  ONE(due_in_launch), ONE(switched_off), ONE(revived), ONE(low_limits), ONE(no_ack), ONE(streams_shared), ONE(streams_too_early),
+  ONE(due_in_launch), ONE(switched_off), ONE(revived), ONE(low_limits), ONE(no_ack), ONE(streams_shared),
+  ONE(streams_too_early),
   ONE(chosen_leg_lost), ONE(closed_by_tor), ONE(client_messages), ONE(oom_sets), ONE(ahead), ONE(relays_beside),
-  ONE(padding), ONE(figures),
+  ONE(padding), ONE(figures), ONE(algorithm_names), ONE(wait_is_over), ONE(asked_in_between), ONE(alarm),
   END_OF_TESTCASES
 };

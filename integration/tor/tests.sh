@@ -10,6 +10,8 @@ builds=$1
 stock=$builds/stock
 circflow=$builds/circflow
 shift
+# Tests of ours set it by themselves; the others are about the default.
+unset CIRCFLOW_ALGORITHM
 
 # A build with circflow that does not use it would pass everything.
 nm "$circflow/src/test/test" | grep -q circflow_circuit_receive ||
@@ -41,6 +43,13 @@ beside=$(export CIRCFLOW_TOR_PADDING_CLIENT="$machines-client.txt" CIRCFLOW_TOR_
     run "$circflow" circuitpadding/..)
 printf '%-24s %10s %14s\n' "and circflow's padders" "" "$beside"
 case $beside in 0* | *[a-z]*) failed=1 ;; esac
+
+# Tor's own tests of sets again, where legs are chosen by other algorithms than tor has.
+for algorithm in ontime ecf blest otias random; do
+    ours=$(export CIRCFLOW_ALGORITHM=$algorithm; run "$circflow" conflux/..)
+    printf '%-24s %10s %14s\n' "conflux by $algorithm" "" "$ours"
+    case $ours in 0* | *[a-z]*) failed=1 ;; esac
+done
 
 # The history is printed; what tor logs is not.
 history() {

@@ -25,6 +25,7 @@ check-tor: tor-tests ## Tor's own tests, also under valgrind, and a private netw
 	@$(MAKE) --no-print-directory tor-valgrind
 	@$(MAKE) --no-print-directory tor-rows
 	@$(MAKE) --no-print-directory tor-network
+	@$(MAKE) --no-print-directory tor-network ALGORITHM=ontime NETWORK='--mix client --mix exit --no-controls'
 	@$(MAKE) --no-print-directory tor-halfclosed
 	@$(MAKE) --no-print-directory check-shadow-tors
 	@echo "check-tor: OK"
@@ -46,10 +47,11 @@ tor-valgrind: tor tor-seam ## Tor's tests of conflux and those of the seam, with
 	@scripts/setup.sh $(TOR_PACKAGES) valgrind
 	@$(TOR_HERE)/valgrind.sh $(TOR_BUILD)
 
-# NETWORK= takes options of network.py, such as '--mix everywhere --no-controls'.
-tor-network: tor tor-debug $(TRACE) ## A private network: a file through a linked conflux set, and a page of it: NETWORK=, SIZE_MIB=
+# NETWORK= takes options of network.py, such as '--mix everywhere --no-controls'. ALGORITHM= takes names of what tors with
+# circflow choose legs by, such as 'lowrtt ontime': each has networks of its own.
+tor-network: tor tor-debug $(TRACE) ## A private network: a file through a linked conflux set, and a page of it: ALGORITHM=, NETWORK=, SIZE_MIB=
 	@$(TOR_HERE)/network.py --stock $(TOR_BUILD)/stock --circflow $(TOR_BUILD)/circflow --debug $(TOR_BUILD)/debug \
-		--trace $(TRACE) --page $(BUILD)/tor-network \
+		--trace $(TRACE) --page $(BUILD)/tor-network $(ALGORITHM:%=--algorithm %) \
 		$(if $(SIZE_MIB),--size-mib $(SIZE_MIB)) $(NETWORK)
 
 $(TOR_REPLAY): $(TOR_HERE)/replay.c c-tests/stream_rows.h $(HEADER) $(LIB)

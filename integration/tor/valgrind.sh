@@ -9,6 +9,7 @@
 set -eu
 
 builds=$1
+unset CIRCFLOW_ALGORITHM
 here=$(cd "$(dirname "$0")" && pwd)
 out=$builds/valgrind
 rm -rf "$out"

@@ -66,6 +66,12 @@ struct flow_set_t {
   /* What we wrote into tor's struct last. */
   uint64_t delivered;
   conflux_alg_t alg;
+  /* Its algorithm looks at the time, and DATA may have to wait although a leg has room. */
+  bool looks_at_time;
+  /* Tor was told so, and has stopped its streams: they have to be started again (circflow_alarm.h).. */
+  bool waits;
+  /* .. which the event loop does next. */
+  bool is_resuming;
   /* The answer about the next DATA messages, so many, is known as long as nothing changes. */
   uint64_t decided;
   uint32_t switch_delta;
@@ -85,7 +91,8 @@ struct flow_set_t {
 extern struct circflow_engine *flow_engine;
 
 /* When we looked at the clock last. Looking costs more than most of what is done for a cell; tor measures the round
- * trips, so that nothing here hangs on the time of a cell, and circflow takes equal time as normal. */
+ * trips, so that nothing here hangs on the time of a cell, and circflow takes equal time as normal. Sets that look at
+ * the time have it for each report and each choice made anew. */
 extern uint64_t flow_time_ns;
 
 /* The one clock. Tests mock it, and it may stand still. */
@@ -122,6 +129,29 @@ flow_trace(void)
 void flow_figures_begin(struct circflow_engine *engine, bool pads);
 void flow_figures_end(bool pads);
 void flow_figures_log(void);
+
+/* Which algorithm chooses the legs of new sets, as CIRCFLOW_ALGORITHM says: circflow_algorithm.h. */
+void flow_algorithm_read(void);
+uint8_t flow_algorithm_asked(void);
+
+/* What tor's params.alg is for circflow; no algorithm at all where it is nothing that we have written or tor has. */
+uint8_t flow_algorithm_of(conflux_alg_t alg);
+
+/* Notes in tor's struct and ours what circflow chooses by. */
+void flow_set_note_algorithm(flow_set_t *set, uint8_t algorithm);
+
+/* The name of what circflow chooses the legs of a set by, for logs and tests. */
+const char *flow_algorithm_name(const conflux_t *cfx);
+
+/* Has the event loop come back when circflow wants to be called again, which each call may have changed:
+ * circflow_alarm.h. That is cheap where it has not. */
+void flow_arm(void);
+
+/* Has the event loop come back at once, for what was reported without a look at what follows. */
+void flow_wake(void);
+
+/* DATA may go out in a set again: the event loop starts its streams. Not from in here, where tor asks. */
+void flow_set_resume_later(flow_set_t *set);
 
 /* What tor's log calls a circuit. */
 uint32_t flow_circ_number(const circuit_t *circ);

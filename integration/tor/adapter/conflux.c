@@ -126,14 +126,32 @@ conflux_should_multiplex(int relay_command)
     circflow_command_is_multiplexed((uint8_t) relay_command);
 }
 
+/* A SENDME came: what it says has the time of now. */
+static void
+report_now(flow_set_t *set, flow_leg_t *leg)
+{
+  struct circflow_leg_report report;
+  if (!flow_leg_look(leg))
+    return;
+  flow_leg_report(leg, &report);
+  set->decided = 0;
+  (void) circflow_leg_update(flow_engine, flow_now_ns(), &report, 1);
+  if (set->waits)
+    flow_wake();
+}
+
 void
 conflux_update_rtt(conflux_t *cfx, circuit_t *circ, uint64_t rtt_usec)
 {
-  /* Every decision brings a report with it, so that circflow need not hear of it now. */
   conflux_leg_t *leg = conflux_get_leg(cfx, circ);
   if (BUG(!leg))
     return;
   leg->circ_rtts_usec = rtt_usec;
+  /* Every decision brings a report with it, so that circflow need not hear of it now, unless it is the time of the
+   * SENDME that counts: where its own channel is full, tor does not decide now. */
+  flow_set_t *set = flow_set_of(cfx);
+  if (PREDICT_UNLIKELY(set->looks_at_time) && !cfx->in_full_teardown)
+    report_now(set, (flow_leg_t *) leg);
 }
 
 /* ---- Memory ---- */
@@ -362,13 +380,11 @@ import(flow_set_t *set)
 static bool
 import_algorithm(flow_set_t *set)
 {
-  static const uint8_t names[] = {
-    [CONFLUX_ALG_MINRTT] = CIRCFLOW_ALGORITHM_MIN_RTT,
-    [CONFLUX_ALG_LOWRTT] = CIRCFLOW_ALGORITHM_LOW_RTT,
-    [CONFLUX_ALG_CWNDRTT] = CIRCFLOW_ALGORITHM_CWND_RTT,
-  };
-  set->alg = set->tor.params.alg;
-  return flow_went_well(circflow_set_use_algorithm(flow_engine, set->id, names[set->alg]), "algorithm");
+  uint8_t algorithm = flow_algorithm_of(set->tor.params.alg);
+  if (!flow_went_well(circflow_set_use_algorithm(flow_engine, set->id, algorithm), "algorithm"))
+    return false;
+  flow_set_note_algorithm(set, algorithm);
+  return true;
 }
 
 /* Brings circflow up to date. False when the two cannot be brought together: the set is being closed then. */
@@ -470,6 +486,8 @@ ask(flow_set_t *set, uint8_t command, uint32_t news)
     if (news >> i & 1)
       flow_leg_report(flow_leg_at(set, i), &reports[n++]);
   }
+  if (PREDICT_UNLIKELY(set->looks_at_time))
+    (void) flow_now_ns();
   int32_t status = circflow_set_decide(flow_engine, flow_time_ns, set->id, &message, reports, n, &verdict);
   set->choice = NULL;
   set->switch_delta = 0;
@@ -479,9 +497,13 @@ ask(flow_set_t *set, uint8_t command, uint32_t news)
     set->switch_delta = verdict.switch_delta;
     /* How many more go the same way. */
     flow_went_well(circflow_set_get_room(flow_engine, set->id, &set->decided), "room");
+    /* Whoever asked need not be the one that stopped. */
+    if (PREDICT_UNLIKELY(set->waits) && command == RELAY_COMMAND_DATA)
+      flow_set_resume_later(set);
   } else if (status == CIRCFLOW_ERR_NO_ROOM) {
-    /* It has noted that it will have to say when there is room. */
+    /* It has noted that it will have to say when there is room. What it says now is of the time before. */
     flow_run();
+    set->waits = set->looks_at_time;
   } else {
     flow_went_well(status, "decision");
     return false;
@@ -688,6 +710,9 @@ hold_message(conflux_t *cfx, conflux_msg_t *held, const relay_msg_t *msg, uint64
   held->seq = number;
   held->msg = copy_message(msg);
   queue_add(cfx, held);
+  /* How long the first is held has a bound; the others come later. */
+  if (PREDICT_UNLIKELY(smartlist_len(cfx->ooo_q) == 1))
+    flow_arm();
 }
 
 bool

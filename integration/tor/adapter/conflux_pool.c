@@ -38,6 +38,8 @@
 #include "circflow_sets.h"
 #include "circflow_trace.h"
 #include "circflow_figures.h"
+#include "circflow_algorithm.h"
+#include "circflow_alarm.h"
 
 /* Sets by nonce: those with legs that tor has, and those with legs that are not linked yet. A set to which another leg
  * is launched is in both. */
@@ -133,6 +135,7 @@ pool_of(bool is_client)
 void
 conflux_pool_init(void)
 {
+  flow_algorithm_read();
   for (int is_client = 0; is_client < 2; is_client++) {
     pool_t *pool = pool_of(is_client);
     if (!pool->linked)
@@ -186,6 +189,7 @@ set_config(struct circflow_set_config *config, uint8_t desired_ux)
   if (!flow_went_well(circflow_set_config_init(config, sizeof(*config)), "config"))
     return false;
   config->desired_ux = desired_ux;
+  config->algorithm = flow_algorithm_asked();
   config->held_bytes_max = conflux_params_get_max_oooq();
   config->legs_max = legs_max();
   /* A consensus may say 0 to both, which is no reason for an exit to take no LINK. */
@@ -223,6 +227,7 @@ set_open(flow_set_t *set)
 static void
 set_free(flow_set_t *set)
 {
+  alarm_forget(set);
   place(pool_of(set->is_client)->linked, set, false);
   place(pool_of(set->is_client)->unlinked, set, false);
   SMARTLIST_FOREACH(set->tor.legs, flow_leg_t *, leg, tor_free(leg));
@@ -313,18 +318,12 @@ set_find_or_new(const uint8_t *nonce, bool is_client)
   return set ? set : set_new(nonce, is_client);
 }
 
-/* What circflow chooses the sending leg by, in tor's words. */
+/* Tor may read what circflow chooses the sending leg by, and write it. */
 static void
 set_note_algorithm(flow_set_t *set)
 {
-  if (!set_note_figures(set))
-    return;
-  switch (set->figures.algorithm) {
-    case CIRCFLOW_ALGORITHM_MIN_RTT: set->alg = CONFLUX_ALG_MINRTT; break;
-    case CIRCFLOW_ALGORITHM_CWND_RTT: set->alg = CONFLUX_ALG_CWNDRTT; break;
-    default: set->alg = CONFLUX_ALG_LOWRTT; break;
-  }
-  set->tor.params.alg = set->alg;
+  if (set_note_figures(set))
+    flow_set_note_algorithm(set, set->figures.algorithm);
 }
 
 void
@@ -526,7 +525,8 @@ leg_join(flow_leg_t *leg)
   log_info(LD_CIRC, "Conflux: leg %d of a %s's set %s is linked.", flow_leg_count(set),
            leg->is_client ? "client" : "relay", nonce_of(set));
   /* For network.py. */
-  log_debug(LD_CIRC, "circflow: circuit %u is leg %#" PRIx64, flow_circ_number(circ), leg->id.v);
+  log_debug(LD_CIRC, "circflow: circuit %u is leg %#" PRIx64 ", chosen by %s", flow_circ_number(circ), leg->id.v,
+            flow_algorithm_name(&set->tor));
 }
 
 static flow_leg_t *
@@ -672,6 +672,17 @@ keep_message(flow_set_t *set, const struct circflow_insn_deliver *deliver)
   smartlist_add(set->handed, (void *) (uintptr_t) deliver->token);
 }
 
+/* Tor asks for room by itself when a SENDME comes or a channel has room again, which is all that most algorithms wait
+ * for. With the others, "no leg" held until now, without any news of a leg. */
+static void
+set_may_send(flow_set_t *set)
+{
+  if (!set->choice)
+    set->decided = 0;
+  if (set->waits)
+    flow_set_resume_later(set);
+}
+
 static void
 free_ended_sets(void)
 {
@@ -693,7 +704,8 @@ follow(const struct circflow_insn *insn, const uint8_t *body)
     case CIRCFLOW_INSN_WANT_LEG: replace_leg(set); break;
     case CIRCFLOW_INSN_CLOSE: close_leg(leg, &insn->detail.close); break;
     case CIRCFLOW_INSN_DELIVER: keep_message(set, &insn->detail.deliver); break;
-    /* Tor asks for room by itself; and what a set held is freed with the set. */
+    case CIRCFLOW_INSN_MAY_SEND: set_may_send(set); break;
+    /* What a set held is freed with the set. */
     default: break;
   }
 }
@@ -714,6 +726,7 @@ flow_run(void)
   is_running = false;
   memwipe(body, 0, sizeof(body));
   free_ended_sets();
+  flow_arm();
 }
 
 void
@@ -1084,6 +1097,7 @@ conflux_pool_free_all(void)
     digest256map_free(pool->unlinked, NULL);
   }
   smartlist_free(ended_sets);
+  alarm_end();
   flow_trace_end(flow_engine);
   flow_figures_end(false);
   flow_went_well(circflow_engine_free(flow_engine, NULL, NULL), "end");
