@@ -65,6 +65,7 @@ check: setup ## Run every test: Rust, C, Python, the examples, a simulation, fuz
 	@$(MAKE) --no-print-directory demo-short
 	@$(MAKE) --no-print-directory demo-slow-short
 	@$(MAKE) --no-print-directory demo-circuits-short
+	@$(MAKE) --no-print-directory demo-unequal-short
 	@$(MAKE) --no-print-directory check-demo
 	@$(MAKE) --no-print-directory bench-smoke
 	@echo "check: OK"

@@ -2,7 +2,8 @@
 #
 # make demo takes FILE=path, or makes a file of SIZE_MIB; LEG_A= and LEG_B= "Mbit/s round-trip-ms"; CIRCUITS= number of
 # sets at once; THREADS= of the exit, 1 or 2; SLOW_READER=1; BASE_PORT=; RATIO= how much faster two legs have to be;
-# PADDING= name of machines in examples/machines; RECORD= file for what happens in each process, 0 for none.
+# ALGORITHM= by which the exit chooses legs; PADDING= name of machines in examples/machines; RECORD= file for what
+# happens in each process, 0 for none.
 
 EXAMPLES     := $(BUILD)/examples
 SMALL_NAMES  := loop_poll loop_run padding slow_consumer
@@ -25,9 +26,10 @@ DEMO_OPTIONS = $(call demo_option,file,$(FILE)) $(call demo_option,size-mib,$(SI
 	$(call demo_option,leg-a,$(LEG_A)) $(call demo_option,leg-b,$(LEG_B)) $(call demo_option,circuits,$(CIRCUITS)) \
 	$(call demo_option,threads,$(THREADS)) \
 	$(call demo_option,base-port,$(BASE_PORT)) $(call demo_option,ratio,$(RATIO)) $(call demo_option,padding,$(PADDING)) \
-	$(call demo_option,record,$(DEMO_RECORD)) $(if $(filter-out 0,$(SLOW_READER)),--slow-reader)
+	$(call demo_option,algorithm,$(ALGORITHM)) $(call demo_option,record,$(DEMO_RECORD)) $(if $(filter-out 0,$(SLOW_READER)),--slow-reader)
 
-.PHONY: examples demo check-demo demo-picture demo-short demo-slow-short demo-circuits-short demo-kill demo-padding demo-padding-short
+.PHONY: examples demo demo-unequal check-demo demo-picture demo-short demo-slow-short demo-circuits-short demo-kill \
+	demo-padding demo-padding-short demo-unequal-short
 examples: $(SMALL) $(EXAMPLES)/metrics $(DEMO_BINS) ## Build the examples and the demo
 	@:
 
@@ -40,6 +42,28 @@ demo: setup ## Move a file over one leg, then two, and make a page of it: FILE=,
 	@$(MAKE) --no-print-directory examples $(if $(DEMO_RECORD),$(TRACE))
 	@rm -f $(DEMO_FOUND)
 	@status=0; $(EXAMPLES)/demo $(DEMO_OPTIONS) --found $(DEMO_FOUND) || status=$$?; true $(demo_page) && exit $$status
+
+UNEQUAL = examples/unequal.py --demo $(EXAMPLES)/demo
+
+demo-unequal: setup ## Unequal legs, alone against two, on real sockets: ALGORITHMS=lowrtt,ontime RUNS=9 ROWS=1,5 JOBS=1
+	@scripts/setup.sh python3
+	@$(MAKE) --no-print-directory examples
+	@$(UNEQUAL) --out $(BUILD)/unequal $(call demo_option,algorithms,$(ALGORITHMS)) $(call demo_option,runs,$(RUNS)) \
+		$(call demo_option,rows,$(ROWS)) $(call demo_option,jobs,$(JOBS))
+
+# The names in the CSV are what the exit's set says. The table has a line for each algorithm, with ratio and range.
+demo-unequal-short: SHORT := $(BUILD)/unequal-short
+demo-unequal-short: examples ## A row of make demo-unequal, quickly, for the tests
+	@scripts/setup.sh python3
+	@python3 -m doctest examples/unequal.py
+	@$(UNEQUAL) --out $(SHORT) --rows 5 --runs 1 --algorithms 'lowrtt ontime'
+	@for line in '^1,5,alone,.*,0,0,0$$' '^1,5,lowrtt,' '^1,5,ontime,'; do \
+		grep -q "$$line" $(SHORT).csv || { echo "demo-unequal-short: FAILED: no $$line in $(SHORT).csv"; exit 1; }; done
+	@for name in lowrtt ontime; do \
+		grep -Eq "^\| 5: 1 MiB, .* \| $$name \| [0-9.]+ \| - \| [0-9.]+ to [0-9.]+ \| - \| .* \|$$" $(SHORT).md || \
+			{ echo "demo-unequal-short: FAILED: no line for $$name in $(SHORT).md"; exit 1; }; done
+	@! $(EXAMPLES)/demo --algorithm nothing 2>$(SHORT).log && grep -q 'there are: .* ontime' $(SHORT).log || \
+		{ echo "demo-unequal-short: FAILED: an algorithm that there is not"; exit 1; }
 
 demo-short: examples ## A quick run of the demo, for the tests
 	@$(EXAMPLES)/demo --size-mib 2 --leg-a '10 20' --leg-b '10 40' --ratio 1.3
@@ -88,7 +112,7 @@ $(EXAMPLES)/demo-%.o: examples/demo/%.c $(DEMO_HEADERS) $(HEADER) | $(EXAMPLES)
 demo_objects   = $(patsubst %,$(EXAMPLES)/demo-%.o,$(1))
 DEMO_NODE     := loop node record memory padding channel cell
 DEMO_ENDPOINT := endpoint leg digest sha256 $(DEMO_NODE)
-$(EXAMPLES)/demo: $(call demo_objects,demo watch summary cap options machines transfer network lines child progress \
+$(EXAMPLES)/demo: $(call demo_objects,demo algorithm watch summary cap options machines transfer network lines child progress \
 	testfile sha256)
 $(EXAMPLES)/demo-client: $(call demo_objects,client reader $(DEMO_ENDPOINT))
 $(EXAMPLES)/demo-exit: $(call demo_objects,exit $(DEMO_ENDPOINT))

@@ -1,6 +1,7 @@
 /* Moves a file through a conflux set: over one leg, then over two, and prints how much faster that was. It starts the
  * processes (client, guard and middle for each leg, exit), watches them, checks the copy, and ends them all.
  */
+#include "algorithm.h"
 #include "options.h"
 #include "part.h"
 #include "summary.h"
@@ -124,8 +125,17 @@ static int prepare(struct demo *demo) {
 
 /* --- Running --------------------------------------------------------------------------------------------------- */
 
+/* Checks that the legs were chosen by the algorithm that was asked for. */
+static int check_algorithm(struct demo *demo, const struct transfer_result *run) {
+    const unsigned asked = demo->options.algorithm;
+    if (asked == CIRCFLOW_ALGORITHM_BY_UX || run->algorithm == asked) return 0;
+    snprintf(demo->why, sizeof demo->why, "legs were chosen by %s, and not by %s", algorithm_name(run->algorithm),
+             algorithm_name(asked));
+    return -1;
+}
+
 /* Checks that the copy is equal to the file. */
-static int check_run(struct demo *demo, const struct transfer_result *run) {
+static int check_copy(struct demo *demo, const struct transfer_result *run) {
     if (run->failure[0] != '\0') {
         snprintf(demo->why, sizeof demo->why, "%s", run->failure);
         return -1;
@@ -150,13 +160,13 @@ static int run_over(struct demo *demo, size_t legs) {
     transfer_run(&demo->options, &demo->cargo, legs, run);
     if (run->lost[0] != '\0') printf("  %s\n", run->lost);
     if (run->failure[0] == '\0') summary_print_run(&demo->options, run);
-    return check_run(demo, run);
+    return check_copy(demo, run) != 0 ? -1 : check_algorithm(demo, run);
 }
 
 static int run_all(struct demo *demo) {
     summary_print_header(&demo->options, demo->cargo.size);
     if (!demo->options.two_only && run_over(demo, 1) != 0) return -1;
-    return run_over(demo, 2);
+    return demo->options.one_only ? 0 : run_over(demo, 2);
 }
 
 int main(int argc, char **argv) {

@@ -252,9 +252,10 @@ void endpoint_open_set(struct endpoint *endpoint, struct tunnel *tunnel, unsigne
     must(circflow_set_add_legs(engine, now_ns(), tunnel->set, circuits, endpoint->conn_count), "circflow_set_add_legs");
 }
 
-void endpoint_accept_sets(struct endpoint *endpoint) {
+void endpoint_accept_sets(struct endpoint *endpoint, uint8_t algorithm) {
     struct circflow_set_config config;
     read_terms(&config);
+    config.algorithm = algorithm;
     must(circflow_engine_accept_sets(endpoint->loop.engine, &config), "circflow_engine_accept_sets");
 }
 

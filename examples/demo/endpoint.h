@@ -89,8 +89,8 @@ void endpoint_connect(struct endpoint *endpoint, const uint16_t *ports, size_t c
 /* Client: opens a set with a new nonce, with a leg over each guard. */
 void endpoint_open_set(struct endpoint *endpoint, struct tunnel *tunnel, unsigned number);
 
-/* Exit: accepts sets; and connections, with node_listen(). */
-void endpoint_accept_sets(struct endpoint *endpoint);
+/* Exit: accepts sets, whose legs it chooses by CIRCFLOW_ALGORITHM_*; and connections, with node_listen(). */
+void endpoint_accept_sets(struct endpoint *endpoint, uint8_t algorithm);
 void endpoint_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int len, void *arg);
 
 /* Sends a message of a tunnel's stream, now or when padding lets it. Returns what circflow_stream_send() returns. */

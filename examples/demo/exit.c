@@ -1,8 +1,9 @@
-/* demo-exit ENGINE_NUMBER TRACE_FILE FILE MACHINES_FILE PORT...
+/* demo-exit ENGINE_NUMBER TRACE_FILE FILE MACHINES_FILE ALGORITHM PORT...
  *
  * Accepts circuits, lets clients link them to conflux sets, and answers each BEGIN with the part of the file it asks
- * for. Pads, unless MACHINES_FILE is empty. With two ports it has two event loops in two threads, each with an engine
- * of its own and a port each; a set has legs on both, and lives on the engine of its first leg.
+ * for. Pads, unless MACHINES_FILE is empty. Chooses legs by ALGORITHM, a CIRCFLOW_ALGORITHM_*. With two ports it has
+ * two event loops in two threads, each with an engine of its own and a port each; a set has legs on both, and lives on
+ * the engine of its first leg.
  */
 #include "clock.h"
 #include "endpoint.h"
@@ -36,7 +37,7 @@ struct served {
     uint64_t size;
     pthread_mutex_t lock; /* Protects the fields below. */
     uint64_t bytes, switches, xoffs, xons;
-    unsigned done;
+    unsigned done, algorithm;
 };
 
 /* One event loop of the exit, with an engine of its own. */
@@ -63,9 +64,11 @@ static void add_up(struct served *served, const struct upload *upload, const str
     served->switches += set->switches_sent;
     served->xoffs += stream->xoffs_received;
     served->xons += stream->xons_received;
+    served->algorithm = set->algorithm;
     if (++served->done == upload->count) {
         node_say("flow %llu %llu", (unsigned long long)served->xoffs, (unsigned long long)served->xons);
-        node_say("sent %llu %llu", (unsigned long long)served->bytes, (unsigned long long)served->switches);
+        node_say("sent %llu %llu %u", (unsigned long long)served->bytes, (unsigned long long)served->switches,
+                 served->algorithm);
     }
     pthread_mutex_unlock(&served->lock);
 }
@@ -208,11 +211,11 @@ static void served_open(struct served *served, const char *path) {
 }
 
 static void exit_loop_open(struct exit_loop *exit, struct event_base *base, unsigned number, struct served *served,
-                           const char *machines) {
+                           char **arg) {
     exit->served = served;
     endpoint_open(&exit->endpoint, base, number, &role, exit);
-    exit->endpoint.machines = padding_load(&exit->endpoint.loop, machines);
-    endpoint_accept_sets(&exit->endpoint);
+    exit->endpoint.machines = padding_load(&exit->endpoint.loop, arg[4]);
+    endpoint_accept_sets(&exit->endpoint, (uint8_t)node_number(arg[5], UINT8_MAX));
     node_tell_progress(base, on_progress, exit);
 }
 
@@ -234,7 +237,7 @@ static struct circflow_hub *hub_new(void) {
 int main(int argc, char **argv) {
     static struct served served = {.lock = PTHREAD_MUTEX_INITIALIZER};
     static struct exit_loop loops[LOOPS_MAX];
-    const int first_port = 5, threads = argc - first_port;
+    const int first_port = 6, threads = argc - first_port;
     pthread_t thread;
     struct event_base *base = node_start();
     if (threads < 1 || threads > LOOPS_MAX) node_fail("demo-exit is started by the demo");
@@ -243,7 +246,7 @@ int main(int argc, char **argv) {
     if (argv[3][0] != '\0') served_open(&served, argv[3]);
     for (int i = 0; i < threads; i++) {
         struct endpoint *endpoint = &loops[i].endpoint;
-        exit_loop_open(&loops[i], i == 0 ? base : node_new_base(), (unsigned)i, &served, argv[4]);
+        exit_loop_open(&loops[i], i == 0 ? base : node_new_base(), (unsigned)i, &served, argv);
         if (hub != NULL) loop_join(&endpoint->loop, hub);
         node_listen(endpoint->loop.base, (uint16_t)node_number(argv[first_port + i], UINT16_MAX), endpoint_accept,
                     endpoint);

@@ -74,9 +74,11 @@ static void on_received(struct transfer *transfer, const char *figures) {
 
 static void on_sent(struct transfer *transfer, const char *figures) {
     unsigned long long bytes, switches;
-    if (sscanf(figures, "%llu %llu", &bytes, &switches) != 2) return;
+    unsigned algorithm;
+    if (sscanf(figures, "%llu %llu %u", &bytes, &switches, &algorithm) != 3) return;
     transfer->result->sent = bytes;
     transfer->result->switches = switches;
+    transfer->result->algorithm = algorithm;
     transfer->has_sent = 1;
 }
 

@@ -53,8 +53,9 @@ static struct number own_port(const struct transfer *transfer, int which) {
 static int start_exit(struct transfer *transfer) {
     const struct options *options = transfer->options;
     const struct number port = own_port(transfer, EXIT), second = own_port(transfer, CLIENT);
+    const struct number algorithm = number(options->algorithm);
     const char *const args[] = {transfer->cargo->file, options->idle_s != 0 ? "" : options->machines[AT_OTHER],
-                                port.text, options->threads > 1 ? second.text : NULL, NULL};
+                                algorithm.text, port.text, options->threads > 1 ? second.text : NULL, NULL};
     if (start(transfer, EXIT, "exit", args) != 0) return -1;
     return transfer_wait_for_ports(transfer, &transfer->children[EXIT], options->threads);
 }
@@ -68,13 +69,14 @@ static uint16_t port_of(const struct transfer *transfer, int which, size_t leg) 
 /* The middle relay limits a path: its rate, half of the round trip each way, and a queue. Guards only pass cells on. */
 static int start_relay(struct transfer *transfer, int which, int next, size_t leg) {
     const struct options *options = transfer->options;
-    const struct path none = {0, 0}, *path = &options->paths[leg];
+    const struct path none = {0, 0, 0, 0}, *path = &options->paths[leg];
     const int is_middle = which == MIDDLE_A || which == MIDDLE_B, pads = is_middle && options->idle_s != 0;
     if (!is_middle) path = &none;
     const struct number port = own_port(transfer, which), next_port = number(port_of(transfer, next, leg));
     const struct number rate = number(path_bytes_per_s(path)), delay_us = number((uint64_t)(path->rtt_ms * 500));
+    const struct number up = number(path_up_bytes_per_s(path)), jitter_us = number((uint64_t)(path->jitter_ms * 1000));
     const struct number seconds = number(options->idle_s);
-    const char *const args[] = {port.text, next_port.text, rate.text, delay_us.text,
+    const char *const args[] = {port.text, next_port.text, rate.text, up.text, delay_us.text, jitter_us.text,
                                 pads ? options->machines[AT_OTHER] : "", seconds.text, NULL};
     if (start(transfer, which, "relay", args) != 0) return -1;
     return transfer_wait_for_ports(transfer, &transfer->children[which], 1);

@@ -9,7 +9,7 @@
  *                  leg's largest window
  *   part ...       an end has finished a part of the file: NUMBER BYTES SHA256
  *   received ...   the client has it all: BYTES NANOSECONDS CELLS_A CELLS_B HELD_PEAK
- *   sent ...       the exit has sent it all: BYTES SWITCHES
+ *   sent ...       the exit has sent it all: BYTES SWITCHES ALGORITHM, the one that has chosen the legs
  *   flow ...       number of messages that the client has sent, or the exit has received: XOFFS XONS
  *   memory ...     bytes that a loop of the process kept when it kept most: LOOP STREAMS HELD PARKED CHANNELS,
  *                  see memory.h; loops count from 0

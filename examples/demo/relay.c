@@ -1,8 +1,10 @@
-/* demo-relay ENGINE_NUMBER TRACE_FILE PORT NEXT_PORT BYTES_PER_S DELAY_US MACHINES_FILE SECONDS
+/* demo-relay ENGINE_NUMBER TRACE_FILE PORT NEXT_PORT DOWN_BYTES_PER_S UP_BYTES_PER_S DELAY_US JITTER_US MACHINES_FILE
+ *            SECONDS
  *
  * A relay in the middle: it accepts a connection, connects to the next hop, and passes the cells of many circuits on,
- * both ways, with the given rate and delay. It does not know conflux, as relays in the middle do not. With
- * MACHINES_FILE it pads towards the client, and prints after SECONDS how regular the client's padding came.
+ * both ways, with the given rate (down is towards the client) and delay. It does not know conflux, as relays in the
+ * middle do not. With MACHINES_FILE it pads towards the client, and prints after SECONDS how regular the client's
+ * padding came.
  */
 #include "relay.h"
 
@@ -11,6 +13,8 @@
 #include "padding.h"
 
 #include <unistd.h>
+
+enum { DELAY_US_MAX = 10000000 };
 
 static void note_memory(struct relay *relay) {
     struct memory now = {.held = loop_held_bytes(&relay->loop), .parked = relay->parked_bytes};
@@ -81,25 +85,30 @@ static uint64_t padding_sent(void *owner) {
     return sum.padding_sent;
 }
 
-static void open_side(struct relay *relay, uint8_t which, uint64_t bytes_per_s, uint64_t delay_us) {
+/* Cells that leave by this side go with that rate. */
+static void open_side(struct relay *relay, uint8_t which, uint64_t bytes_per_s, char **arg) {
+    const struct path_limits limits = {.bytes_per_s = bytes_per_s,
+                                       .delay_ns = node_number(arg[7], DELAY_US_MAX) * 1000,
+                                       .jitter_ns = node_number(arg[8], DELAY_US_MAX) * 1000,
+                                       .seed = 2 * node_number(arg[1], UINT16_MAX) + which};
     struct side *side = &relay->sides[which];
     side->relay = relay;
     side->which = which;
-    side->wire = wire_new(relay->loop.base, bytes_per_s, delay_us * 1000, on_wire_room, side);
+    side->wire = wire_new(relay->loop.base, &limits, on_wire_room, side);
 }
 
 int main(int argc, char **argv) {
     static struct relay relay;
     struct event_base *base = node_start();
-    if (argc != 9) node_fail("demo-relay is started by the demo");
+    if (argc != 11) node_fail("demo-relay is started by the demo");
     loops_name(argv[1], argv[2]);
     loop_open(&relay.loop, base, 0, obey, &relay);
-    for (uint8_t i = 0; i < SIDES; i++)
-        open_side(&relay, i, node_number(argv[5], UINT64_MAX / 2), node_number(argv[6], 10000000));
+    open_side(&relay, CIRCFLOW_SIDE_BACK, node_number(argv[5], UINT64_MAX / 2), argv);
+    open_side(&relay, CIRCFLOW_SIDE_NEXT, node_number(argv[6], UINT64_MAX / 2), argv);
     relay.next_port = (uint16_t)node_number(argv[4], UINT16_MAX);
-    relay.machines = padding_load(&relay.loop, argv[7]);
+    relay.machines = padding_load(&relay.loop, argv[9]);
     if (relay.machines.v != 0)
-        relay.regular = regular_new(&relay.loop, node_number(argv[8], 600), padding_sent, &relay);
+        relay.regular = regular_new(&relay.loop, node_number(argv[10], 600), padding_sent, &relay);
     node_tell_progress(base, on_progress, &relay);
     node_listen(base, (uint16_t)node_number(argv[3], UINT16_MAX), on_accept, &relay);
     loop_run(&relay.loop);

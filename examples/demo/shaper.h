@@ -1,5 +1,5 @@
-/* One direction of a path: a token bucket (rate) and then a delay line. Pure computation: no
- * sockets, no clock. It never drops or refuses a cell; the caller checks how many cells wait for tokens. */
+/* One direction of a path: a token bucket (rate) and then a delay line, in which no cell overtakes another. It is pure
+ * computation: no sockets, no clock. It never drops or refuses a cell; the caller checks how many wait for tokens. */
 #ifndef DEMO_SHAPER_H
 #define DEMO_SHAPER_H
 
@@ -9,8 +9,16 @@
 
 struct shaper;
 
-/* bytes_per_s 0: no limit. Returns NULL when there is no memory. */
-struct shaper *shaper_new(uint64_t bytes_per_s, uint64_t delay_ns);
+/* What a path lets through. All zero: everything, at once. */
+struct path_limits {
+    uint64_t bytes_per_s; /* 0: no limit. */
+    uint64_t delay_ns;
+    uint64_t jitter_ns; /* The delay is up to this longer, and goes up and down. */
+    uint64_t seed; /* How it goes. */
+};
+
+/* Returns NULL when there is no memory. */
+struct shaper *shaper_new(const struct path_limits *limits);
 
 void shaper_push(struct shaper *shaper, uint64_t now, const struct cell *cell);
 

@@ -1,5 +1,6 @@
 #include "summary.h"
 
+#include "algorithm.h"
 #include "cap.h"
 
 #include <stdio.h>
@@ -8,15 +9,21 @@
  * window grows by no more than a cell for each SENDME from there on, and may never get to what the path could carry. */
 enum { RATIO_SECONDS_MIN = 2, RATIO_PATH_CELLS_MAX = 600 };
 
+static void print_leg(char letter, const struct path *path) {
+    printf("leg %c: %g Mbit/s of cells, round trip %g ms: holds %llu cells", letter, path->mbit, path->rtt_ms,
+           (unsigned long long)path_cells(path));
+    if (path->up_mbit != path->mbit) printf("; %g Mbit/s towards the exit", path->up_mbit);
+    if (path->jitter_ms != 0) printf("; each way takes up to %g ms longer now and then", path->jitter_ms);
+    putchar('\n');
+}
+
 void summary_print_header(const struct options *options, uint64_t size) {
     printf("circflow demo: %llu bytes from an exit to a client, over TCP on 127.0.0.1, each relay a process\n",
            (unsigned long long)size);
     printf("Not as in Tor: no onion encryption (a hop count in the digest field says who recognises a cell), circuits\n"
            "set up in advance (no CREATE). As in Tor: 514-byte cells, the link handshake, SENDMEs with digests, the\n"
            "congestion windows of Vegas, XOFF and XON, and backpressure in the relays: all of these are circflow's.\n");
-    for (size_t i = 0; i < LEGS_MAX; i++)
-        printf("leg %c: %g Mbit/s of cells, round trip %g ms: holds %llu cells\n", 'A' + (int)i,
-               options->paths[i].mbit, options->paths[i].rtt_ms, (unsigned long long)path_cells(&options->paths[i]));
+    for (size_t i = 0; i < LEGS_MAX; i++) print_leg((char)('A' + (int)i), &options->paths[i]);
     printf("A window grows until it is some 270 cells larger than its path holds. These queue in the middle relay, so\n"
            "the round trips seen are longer than the path's.\n");
     if (options->circuits > 1)
@@ -33,6 +40,7 @@ void summary_print_header(const struct options *options, uint64_t size) {
                (double)options_reader_bytes_per_s(options) * 8 / 1e6);
     if (options->padding != NULL)
         printf("padding: machines '%s' on each leg, at the client and at the exit\n", options->padding);
+    if (options->algorithm != 0) printf("the exit chooses legs by: %s\n", algorithm_name(options->algorithm));
 }
 
 /* Prints the cost of padding, and how long it blocked. */
@@ -70,7 +78,7 @@ static double ratio(const struct outcome *outcome) {
 }
 
 static double ratio_needed(const struct options *options, const struct outcome *outcome) {
-    if (options->two_only) return 0;
+    if (options->one_only || options->two_only) return 0;
     if (options->ratio != 0) return options->ratio;
     if (options->padding != NULL) return 0; /* Padding limits the speed. */
     for (size_t i = 0; i < LEGS_MAX; i++)
@@ -88,7 +96,7 @@ static void print_row(const char *title, const struct transfer_result *run) {
 static void print_table(const struct options *options, const struct outcome *outcome) {
     printf("\n             seconds    Mbit/s  cells, leg A  cells, leg B  switches  reorder depth\n");
     if (!options->two_only) print_row("one leg", &outcome->runs[0]);
-    print_row("two legs", &outcome->runs[1]);
+    if (!options->one_only) print_row("two legs", &outcome->runs[1]);
     printf("(Mbit/s of the file, without the headers of cells; cells: messages, SWITCHes and SENDMEs that came to the\n"
            "client, and the LINKED of each leg, which is in no sum of the record)\n");
     if (options->circuits > 1) printf("(reorder depth: of the set where it was largest)\n");
@@ -106,18 +114,22 @@ static void print_ratio(const struct options *options, const struct outcome *out
         printf(" (at least %.2f)", needed);
 }
 
+static const struct transfer_result *last_run(const struct options *options, const struct outcome *outcome) {
+    return &outcome->runs[options->one_only ? 0 : 1];
+}
+
 static void print_figures(const struct options *options, const struct outcome *outcome) {
-    const struct transfer_result *one = &outcome->runs[0], *two = &outcome->runs[1];
+    const struct transfer_result *one = &outcome->runs[0], *two = &outcome->runs[1], *last = last_run(options, outcome);
     const char *who = "";
-    printf("%llu bytes, sha256 sent %s received %s", (unsigned long long)two->received, outcome->sha,
+    printf("%llu bytes, sha256 sent %s received %s", (unsigned long long)last->received, outcome->sha,
            outcome->copy_sha);
     if (options->circuits > 1) printf(", and each of %u parts as it was sent", options->circuits);
     if (!options->two_only) printf(", one leg %.2f s %.2f Mbit/s", seconds(one), mbit(one));
-    printf(", two legs %.2f s %.2f Mbit/s", seconds(two), mbit(two));
-    if (!options->two_only) print_ratio(options, outcome);
+    if (!options->one_only) printf(", two legs %.2f s %.2f Mbit/s", seconds(two), mbit(two));
+    if (!options->one_only && !options->two_only) print_ratio(options, outcome);
     if (options->threads > 1) printf(", exit in %u threads", options->threads);
-    printf(", %llu switches, reorder depth %llu", (unsigned long long)two->switches,
-           (unsigned long long)two->held_peak);
+    printf(", legs by %s, %llu switches, reorder depth %llu", algorithm_name(last->algorithm),
+           (unsigned long long)last->switches, (unsigned long long)last->held_peak);
     if (options->slow_reader) {
         const unsigned long long used = cap_used(two, &who);
         printf(", %llu XOFF and %llu XON, at most %llu bytes (%s) of %llu allowed", (unsigned long long)two->xoffs,
@@ -133,19 +145,35 @@ static void print_figures(const struct options *options, const struct outcome *o
 
 /* For the head of the page. */
 static void write_found(const struct options *options, const struct outcome *outcome) {
-    const struct transfer_result *one = &outcome->runs[0], *two = &outcome->runs[1];
+    const struct transfer_result *one = &outcome->runs[0], *two = &outcome->runs[1], *last = last_run(options, outcome);
     FILE *file = options->found == NULL ? NULL : fopen(options->found, "w");
     if (file == NULL) return;
-    fprintf(file, "%.1f MiB: ", (double)two->received / (1 << 20));
-    if (!options->two_only) fprintf(file, "one leg %.1f s at %.1f Mbit/s, ", seconds(one), mbit(one));
-    fprintf(file, "two legs %.1f s at %.1f Mbit/s\n", seconds(two), mbit(two));
+    fprintf(file, "%.1f MiB: ", (double)last->received / (1 << 20));
+    if (!options->two_only) fprintf(file, "one leg %.1f s at %.1f Mbit/s", seconds(one), mbit(one));
+    if (!options->one_only)
+        fprintf(file, "%stwo legs %.1f s at %.1f Mbit/s", options->two_only ? "" : ", ", seconds(two), mbit(two));
+    fputc('\n', file);
+    fclose(file);
+}
+
+/* For programs. */
+static void write_figures(const struct options *options, const struct outcome *outcome) {
+    FILE *file = options->figures == NULL ? NULL : fopen(options->figures, "w");
+    if (file == NULL) return;
+    fprintf(file, "legs,algorithm,nanoseconds,cells_a,cells_b,switches,depth\n");
+    for (size_t i = options->two_only ? 1 : 0; i < (options->one_only ? 1 : LEGS_MAX); i++) {
+        const struct transfer_result *run = &outcome->runs[i];
+        fprintf(file, "%zu,%s,%llu,%llu,%llu,%llu,%llu\n", i + 1, algorithm_name(run->algorithm),
+                (unsigned long long)run->took_ns, (unsigned long long)run->cells[0], (unsigned long long)run->cells[1],
+                (unsigned long long)run->switches, (unsigned long long)run->held_peak);
+    }
     fclose(file);
 }
 
 /* Returns why the run failed, or NULL. */
 static const char *find_failure(const struct options *options, const struct outcome *outcome) {
     const struct transfer_result *two = &outcome->runs[1];
-    if (!options->two_only && ratio(outcome) < ratio_needed(options, outcome))
+    if (!options->one_only && !options->two_only && ratio(outcome) < ratio_needed(options, outcome))
         return "two legs are not as much faster than one as they have to be";
     if (!options->slow_reader) return NULL;
     if (cap_used(two, NULL) > cap_bytes(options, two)) return "a process kept more than it may";
@@ -164,5 +192,6 @@ int summary_judge(const struct options *options, const struct outcome *outcome) 
         printf("demo: FAILED: %s; ", failure);
     print_figures(options, outcome);
     write_found(options, outcome);
+    write_figures(options, outcome);
     return failure == NULL ? 0 : 1;
 }

@@ -32,6 +32,7 @@ struct transfer_result {
     char failure[640]; /* Empty when the client has received all parts of the file, and each was right. */
     char lost[256];    /* A leg that was lost, or empty. */
     uint64_t sent, received;
+    unsigned algorithm; /* CIRCFLOW_ALGORITHM_*, as the exit's set had it. */
     uint64_t took_ns, switches, held_peak, cells[LEGS_MAX], cwnd_peak[LEGS_MAX];
     uint64_t xoffs, xons, xoffs_heard, xons_heard; /* Sent by the client; received by the exit. */
     struct memory memory[PROCESSES][LOOPS_MAX]; /* Of each loop, when it used most. */

@@ -2,7 +2,6 @@
 
 #include "clock.h"
 #include "node.h"
-#include "shaper.h"
 
 #include <stdlib.h>
 
@@ -59,16 +58,17 @@ static void on_timer(evutil_socket_t fd, short what, void *arg) {
     pump(arg);
 }
 
-struct wire *wire_new(struct event_base *base, uint64_t bytes_per_s, uint64_t delay_ns, void (*on_room)(void *owner),
+struct wire *wire_new(struct event_base *base, const struct path_limits *limits, void (*on_room)(void *owner),
                       void *owner) {
+    const int is_path = limits->bytes_per_s != 0 || limits->delay_ns != 0 || limits->jitter_ns != 0;
     struct wire *wire = calloc(1, sizeof *wire);
     if (wire == NULL) node_fail("out of memory");
     wire->on_room = on_room;
     wire->owner = owner;
     wire->timer = event_new(base, -1, 0, on_timer, wire);
-    if (bytes_per_s != 0 || delay_ns != 0) wire->shaper = shaper_new(bytes_per_s, delay_ns);
-    if (wire->timer == NULL || (wire->shaper == NULL && bytes_per_s != 0)) node_fail("out of memory");
-    wire->waiting_max = later(WAITING_MIN, bytes_per_s * WAITING_MS / 1000 / CELL_LEN);
+    if (is_path) wire->shaper = shaper_new(limits);
+    if (wire->timer == NULL || (wire->shaper == NULL && is_path)) node_fail("out of memory");
+    wire->waiting_max = later(WAITING_MIN, limits->bytes_per_s * WAITING_MS / 1000 / CELL_LEN);
     return wire;
 }
 

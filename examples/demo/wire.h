@@ -4,13 +4,14 @@
 #define DEMO_WIRE_H
 
 #include "channel.h"
+#include "shaper.h"
 
 #include <event2/event.h>
 
 struct wire;
 
-/* on_room comes from the event loop after wire_is_full() has returned 1. bytes_per_s 0 and delay_ns 0: no path. */
-struct wire *wire_new(struct event_base *base, uint64_t bytes_per_s, uint64_t delay_ns, void (*on_room)(void *owner),
+/* on_room comes from the event loop after wire_is_full() has returned 1. */
+struct wire *wire_new(struct event_base *base, const struct path_limits *limits, void (*on_room)(void *owner),
                       void *owner);
 
 /* Sets the channel that cells go to; NULL when the connection is gone: cells are dropped. */
