@@ -9,7 +9,6 @@ use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place
 use crate::event::Event;
 use crate::reactor::stream::FlowStats;
 use crate::reactor::{Controller, Flow, Known, Owner, Part, Phase, Stream, Streams, Unread};
-use crate::wire::Command;
 
 /// Configuration of a stream.
 #[derive(Clone, Copy, Debug)]
@@ -160,7 +159,7 @@ impl Engine {
                 if state.params().is_none() {
                     return Err(Misuse::NotRun.into());
                 }
-                self.plan(set, Command::DATA).map(|_| ())
+                self.look_at_room(set)
             }
             Owner::Circuit(id) => {
                 let Some(circuit) = self.circuits.get_mut(id) else { return Err(self.circuits.reason(id).into()) };

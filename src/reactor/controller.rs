@@ -367,6 +367,7 @@ delegate_to_set! {
     fn release_on(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> Option<(Plan, Lane)>;
     fn taken(change, effects: &mut Effects);
     fn decide(change, command: Command) -> Result<Plan, Refusal>;
+    fn look(change, command: Command) -> Result<Plan, Refusal>;
     fn send_quick(change, data: bool, now: Nanos) -> Option<Plan>;
     fn send(change, command: Command, now: Nanos, effects: &mut Effects) -> Result<Plan, Refusal>;
     fn look_for_room(change, effects: &mut Effects);

@@ -6,6 +6,7 @@ mod link;
 mod named;
 mod numbers;
 mod receive;
+mod remember;
 mod send;
 mod stats;
 mod tally;

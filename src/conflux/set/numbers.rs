@@ -89,6 +89,7 @@ impl Set {
         self.tally.sent_outside = self.tally.sent_outside.wrapping_add(added);
         if self.sending != sending {
             self.since_switch = 0;
+            self.flow.began_at = self.highest_sent();
         }
         self.sending = sending;
         self.bare &= !moved;

@@ -3,8 +3,8 @@
 use super::{LegIx, Set};
 use crate::base::time::NEVER;
 use crate::base::{limits, Id, Nanos};
-use crate::conflux::choice::on_time::{Chosen, Course};
-use crate::conflux::choice::{self, blest, choose, Algorithm};
+use crate::conflux::choice::on_time::Chosen;
+use crate::conflux::choice::{self, choose, Algorithm};
 use crate::conflux::leg::Report;
 use crate::conflux::meter::Meter;
 use crate::conflux::Effect;
@@ -68,18 +68,32 @@ impl Set {
     /// host will hear MAY_SEND.
     #[inline(always)]
     pub fn decide(&mut self, command: Command) -> Result<Plan, Refusal> {
+        self.ask::<true>(command)
+    }
+
+    /// Says whether a message could go out now, as [`Set::decide`] does, also that the host will hear MAY_SEND. What is
+    /// decided next does not depend on it.
+    #[inline(always)]
+    pub fn look(&mut self, command: Command) -> Result<Plan, Refusal> {
+        self.ask::<false>(command)
+    }
+
+    #[inline(always)]
+    fn ask<const NOTES: bool>(&mut self, command: Command) -> Result<Plan, Refusal> {
         if self.outbox.len > 0 {
             return Err(self.hold_or_stop());
         }
         let plan = self.plan(command);
         match &plan {
-            Ok(plan) => self.note_plan(plan),
+            Ok(plan) if NOTES => self.note_plan(plan),
             Err(_) if self.policy.algorithm.remembers() => self.note_wait(),
-            Err(_) => {}
+            _ => {}
         }
+        // A run begins with a decision.
+        let keeps = NOTES || !self.policy.algorithm.remembers();
         match plan {
             // A host that decides and reports in two steps asks again for each message.
-            Ok(plan) if self.settled == 0 && self.is_sending(&plan) && command == Command::DATA => {
+            Ok(plan) if keeps && self.settled == 0 && self.is_sending(&plan) && command == Command::DATA => {
                 self.settle(plan.ix, plan.run);
             }
             Err(Refusal::Blocked) => {
@@ -215,6 +229,7 @@ impl Set {
         if self.sending != Some(index) {
             self.sending = Some(index);
             self.since_switch = 0;
+            self.flow.began_at = plan.number - 1;
             if plan.delta != 0 {
                 self.switches_sent += 1;
             }
@@ -239,6 +254,7 @@ impl Set {
         let delta = (sent - leg.sent) as u32;
         leg.sent = sent;
         self.sending = Some(index);
+        self.flow.began_at = sent;
         self.settled = 0;
         self.bare = true;
         self.since_switch = 0;
@@ -485,7 +501,7 @@ impl Set {
         choice::choose_by_memory(self.policy.algorithm, self.now, &self.flow, self.sending, sent, legs)
     }
 
-    fn measured_legs(&self) -> impl Iterator<Item = (usize, &choice::Path, &Meter, u64)> + Clone {
+    pub(super) fn measured_legs(&self) -> impl Iterator<Item = (usize, &choice::Path, &Meter, u64)> + Clone {
         let legs = self.legs.iter().zip(&self.meters).enumerate();
         legs.map(|(index, (leg, meter))| (index, &leg.path, meter, u64::from(leg.sendme_inc)))
     }
@@ -531,32 +547,6 @@ impl Set {
         }
     }
 
-    /// Notes what was chosen, for the next choice.
-    #[inline(never)]
-    fn note_choice(&mut self, plan: &Plan) {
-        let (index, sent) = (usize::from(plan.ix), plan.number - 1);
-        let now = self.now;
-        if self.legs.iter().zip(&self.meters).all(|(leg, meter)| meter.is_idle(now, leg.path.inflight)) {
-            let memo = self.flow.memo;
-            self.flow = Course { since: now, chosen_at: sent, began_at: sent, memo, ..Course::default() };
-        }
-        if self.flow.lends {
-            self.flow.lent += sent.saturating_sub(self.flow.chosen_at);
-        }
-        if self.sending != Some(index) {
-            self.flow.began_at = sent;
-        }
-        (self.flow.chosen_at, self.flow.lends) = (sent, plan.lends);
-        self.flow.until = sent.saturating_add(plan.run);
-        if let (Some(leg), Some(meter)) = (self.legs.get(index), self.meters.get_mut(index)) {
-            meter.begins(now, leg.path.inflight);
-        }
-        self.flow.memo.waits &= !plan.lends;
-        if self.policy.algorithm == Algorithm::Blest {
-            self.flow.memo = blest::adapt(now, &self.flow.memo, self.measured_legs());
-        }
-    }
-
     /// Notes that DATA waits although a leg has room, for the next choice.
     #[cold]
     #[inline(never)]
@@ -581,6 +571,7 @@ impl Set {
             return Err(Refusal::NotDecided);
         }
         self.sending = Some(index);
+        self.flow.began_at = sent;
         self.settled = 0;
         self.since_switch = 0;
         Ok(())

@@ -5,6 +5,7 @@ use crate::conflux::set::{Plan, Refusal};
 use crate::engine::send::Going;
 use crate::engine::{Blocked, Engine, Error, Misuse, Verdict, VerdictKind};
 use crate::event::Class;
+use crate::reactor::Controller;
 use crate::wire::Command;
 
 impl Engine {
@@ -164,13 +165,27 @@ impl Engine {
     /// channels, the answer holds for this message only.
     #[inline(always)]
     pub(in crate::engine) fn plan(&mut self, set: Id, command: Command) -> Result<Option<Plan>, Error> {
+        self.plan_by(set, |state| state.decide(command))
+    }
+
+    /// [`Engine::plan`] for DATA, of which nothing is decided yet: will a leg take it?
+    pub(in crate::engine) fn look_at_room(&mut self, set: Id) -> Result<(), Error> {
+        self.plan_by(set, |state| state.look(Command::DATA)).map(|_| ())
+    }
+
+    #[inline(always)]
+    fn plan_by(
+        &mut self,
+        set: Id,
+        ask: impl FnOnce(&mut Controller) -> Result<Plan, Refusal>,
+    ) -> Result<Option<Plan>, Error> {
         self.look_at_channels(set);
         if self.wants(Class::Choice) {
             self.note_looks(set);
         }
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         state.observe(self.time.clock.latest());
-        let plan = state.decide(command);
+        let plan = ask(state);
         // So that the choice is not kept for the next message: other circuits may fill the channel before it.
         self.look_at_channels(set);
         match plan {

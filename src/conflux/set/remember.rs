@@ -1,0 +1,31 @@
+//! What a set remembers of its choices.
+
+use super::send::Plan;
+use super::Set;
+use crate::conflux::choice::on_time::Course;
+use crate::conflux::choice::{blest, Algorithm};
+
+impl Set {
+    /// Notes what was chosen, for the next choice.
+    #[inline(never)]
+    pub(super) fn note_choice(&mut self, plan: &Plan) {
+        let (index, sent) = (usize::from(plan.ix), plan.number - 1);
+        let now = self.now;
+        if self.legs.iter().zip(&self.meters).all(|(leg, meter)| meter.is_idle(now, leg.path.inflight)) {
+            let memo = self.flow.memo;
+            self.flow = Course { since: now, chosen_at: sent, began_at: sent, memo, ..Course::default() };
+        }
+        if self.flow.lends {
+            self.flow.lent += sent.saturating_sub(self.flow.chosen_at);
+        }
+        (self.flow.chosen_at, self.flow.lends) = (sent, plan.lends);
+        self.flow.until = sent.saturating_add(plan.run);
+        if let (Some(leg), Some(meter)) = (self.legs.get(index), self.meters.get_mut(index)) {
+            meter.begins(now, leg.path.inflight);
+        }
+        self.flow.memo.waits &= !plan.lends;
+        if self.policy.algorithm == Algorithm::Blest {
+            self.flow.memo = blest::adapt(now, &self.flow.memo, self.measured_legs());
+        }
+    }
+}
