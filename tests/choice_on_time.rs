@@ -122,6 +122,13 @@ impl Foreseen {
 fn foresee_all(case: &Case) -> Vec<Foreseen> {
     let mut all: Vec<Foreseen> = (0..case.legs.len()).filter_map(|leg| foresee(case, leg)).collect();
     let slowest = all.iter().map(|one| one.pace).max().unwrap_or(0);
+    let any_fresh = all.iter().any(|one| one.fresh);
+    // A leg that has not answered yet is far away.
+    let farthest = all.iter().map(|one| one.half).max().unwrap_or(0);
+    for one in all.iter_mut().filter(|one| any_fresh && one.half == 0) {
+        one.half = time(farthest * 2);
+        one.arrives = one.arrives.max(time(one.opens + one.half));
+    }
     let nearest = all.iter().map(|one| (one.half, one.leg)).min();
     for one in all.iter_mut().filter(|one| one.fresh) {
         // Its first acknowledgement is waited for, too.

@@ -76,6 +76,8 @@ struct Seen<'a> {
     /// It was never measured.
     fresh: bool,
     pace: Nanos,
+    /// The way to the other end.
+    half: Nanos,
     /// When the next cell would arrive.
     arrives: Nanos,
     /// When the leg may take it; `now` if it may now.
@@ -103,11 +105,7 @@ impl Seen<'_> {
         };
         let arrives = meter.anchor.saturating_add(path.inflight.saturating_add(1).saturating_mul(pace));
         let arrives = arrives.max(opens.saturating_add(half));
-        Seen { path, meter, leg: leg as u32, ready, fresh: meter.pace == 0, pace, arrives, opens }
-    }
-
-    fn half(&self) -> Nanos {
-        self.meter.half()
+        Seen { path, meter, leg: leg as u32, ready, fresh: meter.pace == 0, pace, half, arrives, opens }
     }
 
     fn room(&self) -> u64 {
@@ -125,18 +123,17 @@ impl Seen<'_> {
 
     /// When the bottleneck of the leg has nothing left, if nothing is sent.
     fn queue(&self, now: Nanos) -> Nanos {
-        self.arrives.saturating_sub(now.saturating_add(self.half()))
+        self.arrives.saturating_sub(now.saturating_add(self.half))
     }
 
     /// If the leg was never measured, it is taken to need so long for a cell, or longer if its first acknowledgement is
     /// late. Only the leg that answers first gets more than a short first flight.
-    #[cold]
     fn stand_beside(&mut self, now: Nanos, pace: Nanos, first: usize) {
         if !self.fresh {
             return;
         }
         let (inflight, waited) = (self.path.inflight, self.meter.waited(now));
-        let is_late = inflight >= PROBE && waited > PROBE.saturating_mul(pace).saturating_add(self.half());
+        let is_late = inflight >= PROBE && waited > PROBE.saturating_mul(pace).saturating_add(self.half);
         self.pace = if is_late { waited / PROBE } else { pace };
         self.arrives = self.arrives.saturating_add(inflight.saturating_mul(self.pace));
         if !self.is(Some(first)) && inflight >= PROBE {
@@ -172,13 +169,24 @@ pub fn choose<'a>(
         }
     }
     if any_fresh {
-        // What is not known of a leg is taken from the others.
-        let first = seen.iter().min_by_key(|one| one.half()).map_or(0, |one| one.leg as usize);
-        for one in &mut seen {
-            one.stand_beside(now, slowest, first);
-        }
+        guess_fresh(now, slowest, &mut seen);
     }
     choose_seen(now, flow, sending, sent, &seen)
+}
+
+/// What is not known of a leg is taken from the others.
+#[cold]
+fn guess_fresh(now: Nanos, slowest: Nanos, seen: &mut [Seen]) {
+    // A leg whose handshake is not over yet has not even answered.
+    let longest = seen.iter().map(|one| one.half).max().unwrap_or(0);
+    for one in seen.iter_mut().filter(|one| one.half == 0) {
+        one.half = longest.saturating_mul(2);
+        one.arrives = one.arrives.max(one.opens.saturating_add(one.half));
+    }
+    let first = seen.iter().min_by_key(|one| one.half).map_or(0, |one| one.leg as usize);
+    for one in seen {
+        one.stand_beside(now, slowest, first);
+    }
 }
 
 /// Chooses among legs of which all is known that can be.
@@ -215,7 +223,7 @@ fn choose_seen(now: Nanos, flow: &Course, sending: Option<usize>, sent: u64, see
     match other {
         Some(other) => Ok(grant(other, run_on(other, best), true)),
         None => {
-            let soon = now.saturating_add((best.half() / 4).max(LOOK_MIN)).min(NEVER - 1);
+            let soon = now.saturating_add((best.half / 4).max(LOOK_MIN)).min(NEVER - 1);
             Err(best.opens.max(now.saturating_add(too_much.max(LOOK_MIN))).min(soon))
         }
     }
@@ -225,8 +233,8 @@ fn choose_seen(now: Nanos, flow: &Course, sending: Option<usize>, sent: u64, see
 fn may_lend(now: Nanos, one: &Seen, best: &Seen, limit: Nanos, since: Nanos) -> bool {
     if one.fresh {
         let guess = PROBE.saturating_mul(best.pace).saturating_mul(UNKNOWN_SLOWER);
-        let patience = best.half().saturating_mul(2 * PROBE_TRIPS).max(since / PROBE_SHARE);
-        return one.path.inflight < PROBE && !best.fresh && one.half().saturating_add(guess) <= patience;
+        let patience = best.half.saturating_mul(2 * PROBE_TRIPS).max(since / PROBE_SHARE);
+        return one.path.inflight < PROBE && !best.fresh && one.half.saturating_add(guess) <= patience;
     }
     let run = run_on(one, best);
     let last = one.arrives.saturating_add((run - 1).saturating_mul(one.pace));
