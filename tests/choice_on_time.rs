@@ -18,7 +18,7 @@ const LATE_SHARE: u128 = 64;
 const UNKNOWN_SLOWER: u128 = 8;
 const PROBE_TRIPS: u128 = 4;
 const PROBE_SHARE: u128 = 6;
-const PACE_GUESS: u128 = 100_000;
+const PACE_GUESS: u128 = 10_000;
 const LOOK_MIN: u128 = 1_000_000;
 
 /// What is foreseen of a leg, in numbers that do not end.
@@ -121,7 +121,8 @@ impl Foreseen {
 /// All legs, where those that were never measured are as slow as the slowest.
 fn foresee_all(case: &Case) -> Vec<Foreseen> {
     let mut all: Vec<Foreseen> = (0..case.legs.len()).filter_map(|leg| foresee(case, leg)).collect();
-    let slowest = all.iter().map(|one| one.pace).max().unwrap_or(0);
+    let measured = all.iter().filter(|one| !one.fresh);
+    let slowest = measured.map(|one| one.pace).max().unwrap_or(0);
     let any_fresh = all.iter().any(|one| one.fresh);
     // A leg that has not answered yet is far away.
     let farthest = all.iter().map(|one| one.half).max().unwrap_or(0);
@@ -129,14 +130,15 @@ fn foresee_all(case: &Case) -> Vec<Foreseen> {
         one.half = time(farthest * 2);
         one.arrives = one.arrives.max(time(one.opens + one.half));
     }
-    let nearest = all.iter().map(|one| (one.half, one.leg)).min();
+    // A first acknowledgement is waited for, too.
+    let guess = slowest.max(PACE_GUESS);
+    let is_silent =
+        |one: &Foreseen| one.fresh && one.inflight >= PROBE && one.waited > time(time(PROBE * guess) + one.half);
+    let nearest = all.iter().map(|one| (is_silent(one), one.half, one.leg)).min();
     for one in all.iter_mut().filter(|one| one.fresh) {
-        // Its first acknowledgement is waited for, too.
-        let guess = slowest.max(PACE_GUESS);
-        let is_silent = one.inflight >= PROBE && one.waited > time(time(PROBE * guess) + one.half);
-        one.pace = if is_silent { one.waited / PROBE } else { guess };
+        one.pace = if is_silent(one) { one.waited / PROBE } else { guess };
         one.arrives = time(one.arrives + time(one.inflight * one.pace));
-        let is_nearest = nearest.is_some_and(|(_, leg)| leg == one.leg);
+        let is_nearest = nearest.is_some_and(|(_, _, leg)| leg == one.leg);
         if !is_nearest && one.inflight >= PROBE {
             one.ready = false;
             one.arrives = NEVER.into();

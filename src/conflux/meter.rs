@@ -11,7 +11,7 @@ const CELLS_MIN: u64 = 8;
 /// Acknowledgements after which the lowest round trip is looked for anew: a path may get longer.
 const BASE_EPOCH: u32 = 64;
 /// The same for the round trip of the empty path. A leg that is always full shows it rarely.
-const EMPTY_EPOCH: u32 = 512;
+const EMPTY_EPOCH: u32 = 1024;
 
 /// So many cells have arrived at the other end, the last of them then.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

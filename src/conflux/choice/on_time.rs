@@ -62,7 +62,7 @@ const UNKNOWN_SLOWER: u64 = 8;
 const PROBE_TRIPS: u64 = 4;
 const PROBE_SHARE: u64 = 6;
 /// Time for a cell before anything was measured, in nanoseconds.
-const PACE_GUESS: Nanos = 100_000;
+const PACE_GUESS: Nanos = 10_000;
 /// The choice is made again after this time at the earliest, in nanoseconds.
 const LOOK_MIN: Nanos = 1_000_000;
 
@@ -126,15 +126,20 @@ impl Seen<'_> {
         self.arrives.saturating_sub(now.saturating_add(self.half))
     }
 
+    /// True when the first acknowledgement would be here, if a cell took so long.
+    fn is_overdue(&self, now: Nanos, pace: Nanos) -> bool {
+        let due = PROBE.saturating_mul(pace).saturating_add(self.half);
+        self.fresh && self.path.inflight >= PROBE && self.meter.waited(now) > due
+    }
+
     /// If the leg was never measured, it is taken to need so long for a cell, or longer if its first acknowledgement is
     /// late. Only the leg that answers first gets more than a short first flight.
     fn stand_beside(&mut self, now: Nanos, pace: Nanos, first: usize) {
         if !self.fresh {
             return;
         }
-        let (inflight, waited) = (self.path.inflight, self.meter.waited(now));
-        let is_late = inflight >= PROBE && waited > PROBE.saturating_mul(pace).saturating_add(self.half);
-        self.pace = if is_late { waited / PROBE } else { pace };
+        let inflight = self.path.inflight;
+        self.pace = if self.is_overdue(now, pace) { self.meter.waited(now) / PROBE } else { pace };
         self.arrives = self.arrives.saturating_add(inflight.saturating_mul(self.pace));
         if !self.is(Some(first)) && inflight >= PROBE {
             // What would come of it is a guess, and not worth a wait.
@@ -163,8 +168,11 @@ pub fn choose<'a>(
         // A full channel soon has room again: if all that was sent has arrived, it lasts.
         if path.linked && !path.padded && !(path.blocked && meter.is_idle(now, path.inflight)) {
             let one = Seen::of(now, leg, path, meter, sendme_inc);
-            slowest = slowest.max(one.pace);
-            any_fresh |= one.fresh;
+            if one.fresh {
+                any_fresh = true;
+            } else {
+                slowest = slowest.max(one.pace);
+            }
             seen.push(one);
         }
     }
@@ -183,7 +191,8 @@ fn guess_fresh(now: Nanos, slowest: Nanos, seen: &mut [Seen]) {
         one.half = longest.saturating_mul(2);
         one.arrives = one.arrives.max(one.opens.saturating_add(one.half));
     }
-    let first = seen.iter().min_by_key(|one| one.half).map_or(0, |one| one.leg as usize);
+    let first = seen.iter().min_by_key(|one| (one.is_overdue(now, slowest), one.half));
+    let first = first.map_or(0, |one| one.leg as usize);
     for one in seen {
         one.stand_beside(now, slowest, first);
     }
