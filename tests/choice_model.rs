@@ -136,7 +136,7 @@ proptest! {
         legs in 2usize..5,
         acts in prop::collection::vec(any::<(u8, u8, u8, u8)>(), 1..400),
     ) {
-        let (mut set, mut effects) = (Set::new(Role::Client, terms(None)), Vec::new());
+        let (mut set, mut effects) = (Set::new(Role::Client, terms(Some(Algorithm::LowRtt))), Vec::new());
         for leg in 0..legs {
             set.adopt(Id(leg as u64 + 1), ROUTE, ux, leg as u64 + 1, &mut effects);
         }
@@ -263,7 +263,7 @@ fn send_on(engine: &mut Engine, set: Id, legs: &[Id], to: usize, count: usize, l
 
 /// Sends the counts on the legs, and gives the log with runs taken together: leg, SWITCH before, first and last number.
 fn vector(legs: usize, steps: &[(usize, usize)]) -> Vec<(usize, u32, u64, u64)> {
-    let (mut engine, set, ids) = linked_set(legs, Ux::NoOpinion, terms(None));
+    let (mut engine, set, ids) = linked_set(legs, Ux::NoOpinion, terms(Some(Algorithm::LowRtt)));
     let mut log = Vec::new();
     for &(leg, count) in steps {
         send_on(&mut engine, set, &ids, leg, count, &mut log);
@@ -292,7 +292,7 @@ fn sender_vectors() {
 /// The last sender vector: looking at A and then sending on B needs no SWITCH, as nothing has been sent.
 #[test]
 fn looking_is_not_sending() {
-    let (mut engine, set, legs) = linked_set(2, Ux::NoOpinion, terms(None));
+    let (mut engine, set, legs) = linked_set(2, Ux::NoOpinion, terms(Some(Algorithm::LowRtt)));
     engine.report(0, legs[0], &report(10, 0, 5)).unwrap();
     let first = decide(&mut engine, 0, set, DATA, HOPS).unwrap();
     assert_eq!(first, Verdict::Send { circuit: legs[0], number: 1, switch_delta: 0 });
@@ -302,7 +302,7 @@ fn looking_is_not_sending() {
 }
 
 fn far_apart(sent: u64) -> (Engine, Id, Vec<Id>) {
-    let (mut engine, set, legs) = linked_set(2, Ux::NoOpinion, terms(None));
+    let (mut engine, set, legs) = linked_set(2, Ux::NoOpinion, terms(Some(Algorithm::LowRtt)));
     engine.report(0, legs[0], &report(100, 0, 1)).unwrap();
     engine.report(0, legs[1], &report(100, 0, 9)).unwrap();
     let rows = [LegNumbers { leg: legs[0], sent, received: 0 }];
@@ -355,7 +355,7 @@ fn what_is_not_data_is_counted_on_the_way_to_a_leg_far_behind() {
 /// A message that needs no room (SCH-8), and one that does.
 #[test]
 fn without_room_data_waits_and_the_rest_goes_on_the_sending_leg() {
-    let (mut engine, set, legs) = linked_set(3, Ux::NoOpinion, terms(None));
+    let (mut engine, set, legs) = linked_set(3, Ux::NoOpinion, terms(Some(Algorithm::LowRtt)));
     let full = Err(Error::Blocked(Blocked::NoRoom));
     assert_eq!(send(&mut engine, 0, set, DATA, HOPS), full, "no window is known yet");
     engine.report(0, legs[2], &report(1, 0, 5)).unwrap();
@@ -368,7 +368,7 @@ fn without_room_data_waits_and_the_rest_goes_on_the_sending_leg() {
 /// A bare SWITCH binds the next message, DATA or not, to its leg.
 #[test]
 fn after_a_bare_switch_the_message_follows_on_the_same_leg() {
-    let (mut engine, set, legs) = linked_set(2, Ux::NoOpinion, terms(None));
+    let (mut engine, set, legs) = linked_set(2, Ux::NoOpinion, terms(Some(Algorithm::LowRtt)));
     let mut log = Vec::new();
     send_on(&mut engine, set, &legs, 0, 3, &mut log);
     engine.report(0, legs[1], &report(10, 0, 1)).unwrap();
@@ -393,7 +393,7 @@ fn after_a_bare_switch_the_message_follows_on_the_same_leg() {
 fn a_plan_and_a_peek_change_nothing() {
     let mut exhaust = Exhaust::default();
     while exhaust.round() {
-        let (mut set, mut effects) = (Set::new(Role::Client, terms(None)), Vec::<Effect>::new());
+        let (mut set, mut effects) = (Set::new(Role::Client, terms(Some(Algorithm::LowRtt))), Vec::<Effect>::new());
         for leg in 0..2 {
             let ix = set.adopt(Id(leg + 1), ROUTE, *exhaust.pick(&[Ux::NoOpinion, Ux::LowMemLatency]), 0, &mut effects);
             set.report(ix, &report(*exhaust.pick(&[0, 4]), 0, *exhaust.pick(&[2, 8])), 0, &mut effects);
@@ -416,7 +416,7 @@ fn a_plan_and_a_peek_change_nothing() {
 /// A decision that is never reported has not happened: numbers, figures and the next decision are as they were.
 #[test]
 fn a_decision_that_is_not_reported_leaves_no_number() {
-    let (mut engine, set, legs) = linked_set(2, Ux::NoOpinion, terms(None));
+    let (mut engine, set, legs) = linked_set(2, Ux::NoOpinion, terms(Some(Algorithm::LowRtt)));
     let mut log = Vec::new();
     send_on(&mut engine, set, &legs, 0, 3, &mut log);
     engine.report(0, legs[1], &report(10, 0, 1)).unwrap();
@@ -434,7 +434,7 @@ fn a_decision_that_is_not_reported_leaves_no_number() {
 /// A host that was told to stop is told to go on as soon as there is room, whatever made it.
 #[test]
 fn room_that_a_message_makes_is_told() {
-    let (mut engine, set, legs) = linked_set(2, Ux::NoOpinion, terms(None));
+    let (mut engine, set, legs) = linked_set(2, Ux::NoOpinion, terms(Some(Algorithm::LowRtt)));
     let mut log = Vec::new();
     send_on(&mut engine, set, &legs, 0, 1, &mut log);
     engine.report(0, legs[1], &report(10, 0, 1)).unwrap();
@@ -471,7 +471,7 @@ fn a_new_leg_unsettles_the_choice() {
 /// The sending leg has the highest number; without one nothing has been sent. What contradicts that changes nothing.
 #[test]
 fn numbers_that_contradict_are_refused() {
-    let (mut engine, set, legs) = linked_set(2, Ux::NoOpinion, terms(None));
+    let (mut engine, set, legs) = linked_set(2, Ux::NoOpinion, terms(Some(Algorithm::LowRtt)));
     let before = engine.export(set);
     for (sending, sent, fits) in
         [(legs[0], [5, 6], false), (Id::NONE, [1, 0], false), (legs[1], [5, 6], true), (legs[0], [6, 6], true)]

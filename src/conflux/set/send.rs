@@ -26,7 +26,8 @@ pub struct Plan {
     pub delta: u32,
     /// Absolute number of the message.
     pub number: u64,
-    /// Messages in a row, this one included, for which the choice is meant.
+    /// Messages in a row, this one included, for which the choice is meant. 0 if none was made: the message waits for
+    /// no room.
     pub run: u64,
     /// Another leg is better, and its window is full.
     pub lends: bool,
@@ -57,7 +58,8 @@ impl Set {
         let Chosen { leg: index, run, lends } = match self.choice(sent) {
             Ok(chosen) => chosen,
             Err(_) if command == Command::DATA => return Err(Refusal::Blocked),
-            Err(_) => any_run(self.leg_without_wait().ok_or(Refusal::Blocked)?),
+            // It waits for no choice, and is none.
+            Err(_) => Chosen { leg: self.leg_without_wait().ok_or(Refusal::Blocked)?, run: 0, lends: false },
         };
         let leg = self.legs.get(index).ok_or(Refusal::Blocked)?;
         let delta = u32::try_from(sent.saturating_sub(leg.sent)).map_err(|_| Refusal::Blocked)?;
@@ -542,7 +544,7 @@ impl Set {
     /// Notes a plan that is about to be carried out, if it is a choice made anew.
     #[inline(always)]
     pub(super) fn note_plan(&mut self, plan: &Plan) {
-        if self.settled == 0 && self.policy.algorithm.remembers() {
+        if self.settled == 0 && plan.run > 0 && self.policy.algorithm.remembers() {
             self.note_choice(plan);
         }
     }
