@@ -7,8 +7,9 @@ HOST_WORLD(host_clear)
 /* Adopted legs that the peer wants used by `ux`; leg i has round trips of (i + 1) ms, and room for 100 cells. */
 static void legs_for(size_t count, uint8_t ux, uint8_t algorithm)
 {
+    int is_default = algorithm == 0 && (ux == CIRCFLOW_UX_NO_OPINION || ux == CIRCFLOW_UX_HIGH_THROUGHPUT);
     host_prepare(&world);
-    world.client_terms.algorithm = algorithm;
+    world.client_terms.algorithm = is_default ? CIRCFLOW_ALGORITHM_LOW_RTT : algorithm;
     host_adopted(&world, 0);
     for (size_t i = 0; i < count; i++) {
         host_pair(&world);

@@ -334,7 +334,7 @@ static void a_life_on_a_circuit(void **state)
 static void a_life_on_a_set_of_two_legs(void **state)
 {
     (void)state;
-    world.exit_terms.desired_ux = CIRCFLOW_UX_HIGH_THROUGHPUT; /* Else the client waits for the faster leg. */
+    world.client_terms.algorithm = CIRCFLOW_ALGORITHM_LOW_RTT; /* Else the client waits for the faster leg. */
     host_linked(&world, 2);
     a_life();
     assert_int_equal(host_circuit_stats(CLIENT, LEG(0)).streams, 0); /* They are the set's. */

@@ -58,7 +58,7 @@ fn foresee(case: &Case, leg: usize) -> Option<Foreseen> {
         return None;
     }
     // The next acknowledgement is waited for. Is it very late, the leg is slower than it was.
-    let waited = minus(now, time(anchor + half));
+    let waited = if anchor == 0 { 0 } else { minus(now, time(anchor + half)) };
     let late = minus(waited, time(inc * measured));
     let slack = time(time(inc * measured) + half);
     let pace = if inflight >= inc && late > slack { waited / inc.max(1) } else { measured };
@@ -166,7 +166,8 @@ fn naive(case: &Case) -> Result<Chosen, u64> {
     let is_worth_a_run = best.room >= RUN.min(best.cwnd / 2);
     let runs_dry = time(best.queue(now) + best.hidden) < time(minus(RUN, best.room) * best.pace);
     let too_much = minus(best.queue(now), time(QUEUE_MOST * best.pace));
-    if too_much == 0 && best.ready && (case.sending == Some(best.leg) || is_worth_a_run || runs_dry) {
+    let goes = too_much == 0 && (case.sending == Some(best.leg) || is_worth_a_run || runs_dry);
+    if best.ready && (goes || all.len() == 1) {
         return Ok(best.granted(RUN, false));
     }
     let since = minus(now, case.flow.since.into());

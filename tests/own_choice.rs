@@ -273,7 +273,11 @@ impl Host {
             }
             15 => drop(self.set.foresee(self.rng.below(100), &mut self.effects)),
             16 if self.legs.len() < 5 => self.adopt(),
-            17 if self.rng.once_in(6) => return self.lose(),
+            17 if self.rng.once_in(6) => {
+                if !self.lose() {
+                    return false;
+                }
+            }
             18 => self.set.choose_again(self.now, &mut self.effects),
             _ => self.send(),
         }

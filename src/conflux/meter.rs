@@ -18,6 +18,8 @@ const EMPTY_EPOCH: u32 = 1024;
 struct Mark {
     at: Nanos,
     cells: u64,
+    /// Nothing was in flight before: the time for these cells has their way in it.
+    starts: bool,
 }
 
 /// The lowest round trip of the newest acknowledgements, and how many these are.
@@ -52,7 +54,7 @@ pub struct Meter {
     /// Time for a cell in nanoseconds where the leg is narrowest, 0 when it was never measured.
     pub pace: Nanos,
     /// When the last cell that was acknowledged arrived at the other end. Those in flight arrive after it, one
-    /// [`Meter::pace`] apart.
+    /// [`Meter::pace`] apart. 0 if nothing was seen to go out.
     pub anchor: Nanos,
     base_epoch: Epoch,
     empty_epoch: Epoch,
@@ -89,6 +91,11 @@ impl Meter {
         }
     }
 
+    /// A meter of the same leg that knows no more than its round trip.
+    pub fn anew(&self) -> Meter {
+        Meter { base: self.base, empty: self.empty, ..Meter::default() }
+    }
+
     /// A round trip was measured.
     pub fn saw(&mut self, rtt: Nanos) {
         self.base = self.base.min(rtt);
@@ -99,25 +106,26 @@ impl Meter {
     pub fn heard(&mut self, now: Nanos, cells: u64, rtt: Nanos) {
         self.base = self.base_epoch.heard(rtt, self.base, BASE_EPOCH);
         self.empty = self.empty_epoch.heard(rtt, self.empty, EMPTY_EPOCH);
-        self.acked += cells;
+        self.acked = self.acked.saturating_add(cells);
         let arrived = now.saturating_sub(self.half());
         self.anchor = self.anchor.max(arrived);
         self.measure(arrived, rtt);
-        self.mark(Mark { at: arrived, cells: self.acked });
+        self.mark(Mark { at: arrived, cells: self.acked, starts: false });
     }
 
     fn measure(&mut self, arrived: Nanos, rtt: Nanos) {
         let marks = self.marks.get(..usize::from(self.marked)).unwrap_or_default();
-        let far = marks.iter().find(|mark| mark.cells + CELLS_MIN <= self.acked);
-        let Some(mark) = far else { return };
+        let enough = |mark: &&Mark| self.acked.saturating_sub(mark.cells) >= CELLS_MIN;
+        let far = marks.iter().filter(|mark| !mark.starts).find(enough).or_else(|| marks.iter().find(enough));
+        let Some(&mark) = far else { return };
         let sample = (arrived.saturating_sub(mark.at) / (self.acked - mark.cells)).max(1);
         // A queue on the way: the leg carries no more than this. Without one it was perhaps not given more.
         let is_full = rtt > self.base.saturating_add(self.base / 8);
         if self.pace == 0 {
             self.pace = sample;
         } else if sample < self.pace {
-            self.pace -= (self.pace - sample).div_ceil(2);
-        } else if is_full {
+            self.pace = sample;
+        } else if is_full && !mark.starts {
             self.pace += (sample - self.pace) / 2;
         }
     }
@@ -140,13 +148,16 @@ impl Meter {
         if self.arrives(inflight) <= first && (self.pace != 0 || inflight == 0 || self.marked == 0) {
             self.anchor = first.saturating_sub(inflight.saturating_mul(self.pace));
             self.marked = 0;
-            self.mark(Mark { at: first, cells: self.acked + inflight });
+            self.mark(Mark { at: first, cells: self.acked.saturating_add(inflight), starts: true });
         }
     }
 
-    /// How long the next acknowledgement was waited for.
+    /// How long the next acknowledgement was waited for. 0 if nobody knows since when.
     #[inline]
     pub fn waited(&self, now: Nanos) -> Nanos {
+        if self.anchor == 0 {
+            return 0;
+        }
         now.saturating_sub(self.anchor.saturating_add(self.half()))
     }
 
@@ -165,5 +176,59 @@ impl Meter {
     /// True when all of so many cells in flight have arrived, and their acknowledgement would be here.
     pub fn is_idle(&self, now: Nanos, inflight: u64) -> bool {
         self.arrives(inflight).saturating_add(self.half()) < now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn wild() -> impl Strategy<Value = u64> {
+        prop_oneof![prop::sample::select(vec![0, 1, 31, 1 << 40, u64::MAX - 1, u64::MAX]), any::<u64>(), 0u64..1000]
+    }
+
+    proptest! {
+        /// Numbers come from hosts, and times from their clocks.
+        #[test]
+        fn any_reports_are_taken(reports in prop::collection::vec((wild(), wild(), wild(), any::<bool>()), 1..50)) {
+            let mut meter = Meter::default();
+            for (now, cells, rtt, begins) in reports {
+                if begins {
+                    meter.begins(now, cells);
+                } else {
+                    meter.heard(now, cells.max(1), rtt);
+                    prop_assert!(meter.empty <= meter.base && meter.base <= rtt);
+                }
+                let _ = (meter.waited(now), meter.hidden(), meter.is_idle(now, cells), meter.anew());
+            }
+        }
+    }
+
+    #[test]
+    fn the_round_trip_without_a_queue_is_remembered_longer() {
+        let mut meter = Meter::default();
+        meter.heard(1_000, 31, 100);
+        for at in 1..2 * u64::from(BASE_EPOCH) {
+            meter.heard(1_000 + at * 10, 31, 300);
+        }
+        assert_eq!((meter.base, meter.empty, meter.hidden()), (300, 100, 200));
+    }
+
+    #[test]
+    fn cells_of_a_start_do_not_make_a_leg_slow() {
+        let mut meter = Meter::default();
+        meter.saw(1_000);
+        meter.begins(10_000, 0);
+        // A cell takes 10.
+        meter.heard(10_000 + 1_000 + 310, 31, 1_310);
+        assert_eq!(meter.pace, 10);
+        // It was idle, and what goes out then is late for another reason.
+        meter.begins(100_000, 0);
+        meter.heard(100_000 + 1_000 + 5_000, 31, 6_000);
+        assert_eq!(meter.pace, 10);
+        // It is full, and acknowledgements are further apart: it has become slow.
+        meter.heard(106_000 + 3_100, 31, 9_000);
+        assert!(meter.pace > 10);
     }
 }

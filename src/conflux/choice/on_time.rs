@@ -219,7 +219,8 @@ fn choose_seen(now: Nanos, flow: &Course, sending: Option<usize>, sent: u64, see
         queue.saturating_add(best.meter.hidden()) < gap
     };
     let too_much = queue.saturating_sub(QUEUE_MOST.saturating_mul(best.pace));
-    if best.ready && too_much == 0 && (best.is(sending) || best.has_room(RUN) || runs_dry()) {
+    // An only leg has nobody to wait for.
+    if best.ready && (seen.len() == 1 || too_much == 0 && (best.is(sending) || best.has_room(RUN) || runs_dry())) {
         return Ok(grant(best, RUN, false));
     }
     let late = (now.saturating_sub(flow.since) / LATE_SHARE).saturating_add(flow.lent.saturating_mul(best.pace));

@@ -423,9 +423,13 @@ impl Set {
     fn peer_wants(&mut self, ux: Ux) {
         self.peer_ux = ux;
         self.settled = 0;
+        let measured = self.policy.algorithm.measures();
         self.policy = Policy { run_min: self.terms.switch_run_min, ..Policy::for_ux(ux) };
         if let Some(algorithm) = self.terms.algorithm {
             self.policy.algorithm = algorithm;
+        }
+        if self.policy.algorithm.measures() && !measured {
+            self.begin_to_measure();
         }
         self.note_rare();
     }

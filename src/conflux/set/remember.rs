@@ -6,6 +6,15 @@ use crate::conflux::choice::on_time::Course;
 use crate::conflux::choice::{blest, Algorithm};
 
 impl Set {
+    /// From now on it counts what legs are seen to do. What was seen before is old: nobody has kept it up.
+    pub(super) fn begin_to_measure(&mut self) {
+        for meter in &mut self.meters {
+            *meter = meter.anew();
+        }
+        let (sent, memo) = (self.highest_sent(), self.flow.memo);
+        self.flow = Course { since: self.now, chosen_at: sent, began_at: sent, memo, ..Course::default() };
+    }
+
     /// Notes what was chosen, for the next choice.
     #[inline(never)]
     pub(super) fn note_choice(&mut self, plan: &Plan) {
