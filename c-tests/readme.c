@@ -190,7 +190,7 @@ static void reading_stops_only_where_something_starts_it_again(void **state)
     assert_int_equal(stopped, 1);
     link_legs();
     assert_int_equal(stopped, 0);
-    OK(circflow_set_use_algorithm(CLIENT, set, CIRCFLOW_ALGORITHM_LOW_RTT)); /* It fills both legs. */
+    OK(circflow_set_use_algorithm(engine, set, CIRCFLOW_ALGORITHM_LOW_RTT)); /* It fills both legs. */
     for (size_t i = 0; i < 200; i++) {
         on_stream_data(NULL);
         assert_int_equal(written, i + 1);

@@ -54,7 +54,7 @@ fn foresee(case: &Case, leg: usize) -> Option<Foreseen> {
     let measured = u128::from(meter.pace);
     let half = if meter.base == UNMEASURED { 0 } else { u128::from(meter.base / 2) };
     let is_idle = time(time(anchor + time(inflight * measured)) + half) < now;
-    if !path.linked || path.padded || (path.blocked && is_idle) {
+    if !path.linked || path.padded || path.cwnd == 0 || (path.blocked && is_idle) {
         return None;
     }
     // The next acknowledgement is waited for. Is it very late, the leg is slower than it was.

@@ -165,8 +165,9 @@ pub fn choose<'a>(
     let mut seen: SmallVec<[Seen; limits::LEGS_MAX]> = SmallVec::new();
     let (mut slowest, mut any_fresh) = (PACE_GUESS, false);
     for (leg, path, meter, sendme_inc) in legs {
-        // A full channel soon has room again: if all that was sent has arrived, it lasts.
-        if path.linked && !path.padded && !(path.blocked && meter.is_idle(now, path.inflight)) {
+        // A full channel soon has room again: if all that was sent has arrived, it lasts. Without a window there is no
+        // report yet, and nothing to wait for.
+        if path.linked && !path.padded && path.cwnd > 0 && !(path.blocked && meter.is_idle(now, path.inflight)) {
             let one = Seen::of(now, leg, path, meter, sendme_inc);
             if one.fresh {
                 any_fresh = true;
