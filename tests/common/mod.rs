@@ -5,6 +5,7 @@
 pub mod any_machines;
 pub mod choices;
 pub mod events;
+pub mod legs;
 pub mod machines;
 pub mod naive_padding;
 pub mod padding_net;
