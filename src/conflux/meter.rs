@@ -121,9 +121,7 @@ impl Meter {
         let sample = (arrived.saturating_sub(mark.at) / (self.acked - mark.cells)).max(1);
         // A queue on the way: the leg carries no more than this. Without one it was perhaps not given more.
         let is_full = rtt > self.base.saturating_add(self.base / 8);
-        if self.pace == 0 {
-            self.pace = sample;
-        } else if sample < self.pace {
+        if self.pace == 0 || sample < self.pace {
             self.pace = sample;
         } else if is_full && !mark.starts {
             self.pace += (sample - self.pace) / 2;
