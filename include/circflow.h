@@ -2188,8 +2188,7 @@ enum circflow_status circflow_channel_get_stats(struct circflow_engine *engine,
 /* circflow_set_config.held_age_max_ns: use that of the engine. */
 #define CIRCFLOW_AS_ENGINE UINT64_MAX
 
-/* desired_ux (prop329 2.2): no opinion. A peer that runs circflow sends by [`ON_TIME`], one that runs C Tor by lowest
- * RTT with room. */
+/* desired_ux (prop329 2.2): no opinion. The peer sends by lowest RTT with room. */
 #define CIRCFLOW_UX_NO_OPINION 0
 
 /* desired_ux: lowest latency. The peer sends on the leg with the lowest RTT and waits when that has no room. */

@@ -232,20 +232,19 @@ impl Policy {
     ///
     /// | wish | algorithm | SWITCHes | why |
     /// |---|---|---|---|
-    /// | none | OnTime | any | never later than on the best leg alone; the others help where they can (`make study`) |
+    /// | none | LowRTT | any | what C Tor does for it: all legs are used |
     /// | latency | MinRTT | any | all go the shortest way, and hardly a message waits for order |
     /// | latency, low memory | MinRTT | one in a window | legs with like round trips do not take turns |
-    /// | throughput | OnTime | any | as above: a window that is left idle would have made all later |
+    /// | throughput | LowRTT | any | what C Tor does: no window is idle while another is full |
     /// | throughput, low memory | LowRTT | one in a window | all legs are used; runs bound what is held for order |
     ///
-    /// C Tor has LowRTT for none and for throughput, and MinRTT for the last one, which gives up the throughput that
-    /// was asked for.
+    /// For the last one C Tor has MinRTT, which gives up the throughput that was asked for.
     ///
     /// A wish is of the receiver, whose memory and delay it is about; so it is the default. The sender's host may set
     /// another algorithm, and still keeps to low memory. A host that names the leg itself is bound by neither.
     pub fn for_ux(ux: Ux) -> Policy {
         let (algorithm, saves_memory) = match ux {
-            Ux::NoOpinion | Ux::HighThroughput => (Algorithm::OnTime, false),
+            Ux::NoOpinion | Ux::HighThroughput => (Algorithm::LowRtt, false),
             Ux::MinLatency => (Algorithm::MinRtt, false),
             Ux::LowMemLatency => (Algorithm::MinRtt, true),
             Ux::LowMemThroughput => (Algorithm::LowRtt, true),

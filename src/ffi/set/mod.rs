@@ -35,8 +35,7 @@ pub const CIRCFLOW_LEGS_MAX: usize = 16;
 /// circflow_set_config.held_age_max_ns: use that of the engine.
 pub const CIRCFLOW_AS_ENGINE: u64 = u64::MAX;
 
-/// desired_ux (prop329 2.2): no opinion. A peer that runs circflow sends by [`ON_TIME`], one that runs C Tor by lowest
-/// RTT with room.
+/// desired_ux (prop329 2.2): no opinion. The peer sends by lowest RTT with room.
 pub const CIRCFLOW_UX_NO_OPINION: u8 = 0;
 /// desired_ux: lowest latency. The peer sends on the leg with the lowest RTT and waits when that has no room.
 pub const CIRCFLOW_UX_MIN_LATENCY: u8 = 1;
