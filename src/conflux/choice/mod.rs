@@ -116,6 +116,7 @@ pub enum Algorithm {
 }
 
 /// An algorithm, as the list of them has it.
+#[allow(dead_code, reason = "for those who compare algorithms: tests")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Listing {
     /// The algorithm.
@@ -132,11 +133,13 @@ pub struct Listing {
     pub is_kept: bool,
 }
 
+#[allow(dead_code, reason = "for those who compare algorithms: tests")]
 const fn listing(algorithm: Algorithm, name: &'static str, source: &'static str, reads: &'static str) -> Listing {
     Listing { algorithm, name, source, reads, measures: algorithm.measures(), is_kept: algorithm.stays_while_ready() }
 }
 
 /// All algorithms.
+#[allow(dead_code, reason = "for those who compare algorithms: tests")]
 pub const FAMILY: [Listing; 8] = [
     listing(Algorithm::MinRtt, "MinRTT", "prop329 3.1", "round trip"),
     listing(Algorithm::LowRtt, "LowRTT", "prop329 3.2", "round trip, room"),
