@@ -2219,13 +2219,14 @@ enum circflow_status circflow_channel_get_stats(struct circflow_engine *engine,
 #define CIRCFLOW_ALGORITHM_CWND_RTT 3
 
 /* circflow_set_config.algorithm: OnTime: the leg on which the message arrives first; another one only if all is there
- * as early as on the best leg alone. */
+ * as early as on the best leg alone. It may wait for that leg although another one has room, for 10 s at most, as
+ * ECF, BLEST and OTIAS may: then circflow_engine_get_deadline() says when it looks again,
+ * and a host that does not come back then gets no MAY_SEND. docs/leg-choice.md has figures. */
 #define CIRCFLOW_ALGORITHM_ON_TIME 4
 
 /* circflow_set_config.algorithm: ECF (Lim et al., CoNEXT 2017): the fastest leg; another one only if the fastest would
- * not finish the rest earlier. For comparison with multipath TCP; it suits legs with unlike round trips. While it
- * waits for a leg, circflow_engine_get_deadline() says when it looks again; this is so with ON_TIME, BLEST and OTIAS
- * too. None of them waits for longer than 10 s while a leg has room. */
+ * not finish the rest earlier. For comparison with multipath TCP; it suits legs with unlike round trips. It may
+ * wait, as ON_TIME may. */
 #define CIRCFLOW_ALGORITHM_ECF 5
 
 /* circflow_set_config.algorithm: BLEST (Ferlin et al., IFIP Networking 2016): the fastest leg; another one only as far

@@ -197,8 +197,10 @@ impl Engine {
             }
             return Ok(());
         };
+        let mut waits = false;
         if let Some(state) = self.sets.get_mut(set) {
             state.report(ix, report, self.time.clock.latest(), &mut self.out.effects);
+            waits = state.may_choose_again();
         }
         if TELLS {
             self.note_report(id, report);
@@ -206,7 +208,9 @@ impl Engine {
         if !self.out.effects.is_empty() {
             self.apply_effects(set);
         }
-        self.look_again(set);
+        if waits {
+            self.look_again(set);
+        }
         Ok(())
     }
 

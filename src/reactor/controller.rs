@@ -378,6 +378,7 @@ delegate_to_set! {
         change, ix: LegIx, command: Command, now: Nanos, effects: &mut Effects
     ) -> Result<(), Refusal>;
     fn report(change, ix: LegIx, report: &Report, now: Nanos, effects: &mut Effects);
+    fn may_choose_again(look) -> bool;
     fn choose_again_at(look) -> Nanos;
     fn choose_again(change, now: Nanos, effects: &mut Effects);
     fn observe(change, now: Nanos);

@@ -54,7 +54,7 @@ impl Set {
         if !self.usable {
             return Err(Refusal::NotUsable);
         }
-        let sent = self.sending.and_then(|index| self.legs.get(index)).map_or(0, |leg| leg.sent);
+        let sent = self.sent_last();
         let Chosen { leg: index, run, lends } = match self.choice(sent) {
             Ok(chosen) => chosen,
             Err(_) if command == Command::DATA => return Err(Refusal::Blocked),
@@ -511,19 +511,22 @@ impl Set {
     /// When the choice has to be made again although no report has come: a message waits, or the host does, for a leg
     /// that is full, and another leg has room. [`NEVER`] if that is not so.
     pub fn choose_again_at(&self) -> Nanos {
-        if !self.policy.algorithm.measures() || !self.usable || (self.waiting == 0 && !self.is_holding()) {
-            return NEVER;
-        }
-        if !self.legs.iter().any(|leg| leg.path.ready()) {
+        if !self.may_choose_again() || !self.usable || !self.legs.iter().any(|leg| leg.path.ready()) {
             return NEVER;
         }
         // By the same rules as a plan: were it refused for another reason, this would be looked at without end.
-        let sent = self.sending.and_then(|index| self.legs.get(index)).map_or(0, |leg| leg.sent);
+        let sent = self.sent_last();
         match self.choice(sent) {
             Ok(_) => self.now,
             // The longer it waits, the rarer the looks: peers may be silent for ever.
             Err(at) => at.max(self.now.saturating_add(self.silence() / LOOK_SHARE)),
         }
+    }
+
+    /// True when something waits to be sent, and time may bring another choice. Rarely so, and cheap to ask.
+    #[inline(always)]
+    pub fn may_choose_again(&self) -> bool {
+        (self.waiting != 0 || self.is_holding()) && self.policy.algorithm.measures()
     }
 
     /// The time has come at which a choice is made again.
@@ -562,7 +565,7 @@ impl Set {
 
     /// Makes another leg the sending leg. It needs no SWITCH, as its last number is that of the old sending leg.
     fn move_without_switch(&mut self, index: usize) -> Result<(), Refusal> {
-        let sent = self.sending.and_then(|sending| self.legs.get(sending)).map_or(0, |leg| leg.sent);
+        let sent = self.sent_last();
         let leg = self
             .legs
             .get(index)

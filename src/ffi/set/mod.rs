@@ -57,12 +57,13 @@ pub const CIRCFLOW_ALGORITHM_LOW_RTT: u8 = 2;
 /// a cell before one round trip of the fastest leg is over.
 pub const CIRCFLOW_ALGORITHM_CWND_RTT: u8 = 3;
 /// circflow_set_config.algorithm: OnTime: the leg on which the message arrives first; another one only if all is there
-/// as early as on the best leg alone.
+/// as early as on the best leg alone. It may wait for that leg although another one has room, for 10 s at most, as
+/// ECF, BLEST and OTIAS may: then circflow_engine_get_deadline() says when it looks again,
+/// and a host that does not come back then gets no MAY_SEND. docs/leg-choice.md has figures.
 pub const CIRCFLOW_ALGORITHM_ON_TIME: u8 = 4;
 /// circflow_set_config.algorithm: ECF (Lim et al., CoNEXT 2017): the fastest leg; another one only if the fastest would
-/// not finish the rest earlier. For comparison with multipath TCP; it suits legs with unlike round trips. While it
-/// waits for a leg, circflow_engine_get_deadline() says when it looks again; this is so with ON_TIME, BLEST and OTIAS
-/// too. None of them waits for longer than 10 s while a leg has room.
+/// not finish the rest earlier. For comparison with multipath TCP; it suits legs with unlike round trips. It may
+/// wait, as ON_TIME may.
 pub const CIRCFLOW_ALGORITHM_ECF: u8 = 5;
 /// circflow_set_config.algorithm: BLEST (Ferlin et al., IFIP Networking 2016): the fastest leg; another one only as far
 /// as the receiver need not hold more than all windows meanwhile. For comparison; it spares the receiver's memory.
