@@ -61,7 +61,7 @@ fn foresee(case: &Case, leg: usize) -> Option<Foreseen> {
     let waited = if anchor == 0 { 0 } else { minus(now, time(anchor + half)) };
     let late = minus(waited, time(inc * measured));
     let slack = time(time(inc * measured) + half);
-    let pace = if inflight >= inc && late > slack { waited / inc.max(1) } else { measured };
+    let pace = if measured > 0 && inflight >= inc && late > slack { waited / inc.max(1) } else { measured };
     let ready = inflight < cwnd && !path.blocked;
     let opens = if path.blocked {
         time(now + LOOK_MIN)
@@ -113,7 +113,6 @@ impl Foreseen {
     }
 
     fn granted(&self, most: u128, lends: bool) -> Chosen {
-        let most = if self.fresh && lends { minus(PROBE, self.inflight) } else { most };
         Chosen { leg: self.leg, run: self.room.min(most).max(1) as u64, lends }
     }
 }
@@ -134,14 +133,22 @@ fn foresee_all(case: &Case) -> Vec<Foreseen> {
     let guess = slowest.max(PACE_GUESS);
     let is_silent =
         |one: &Foreseen| one.fresh && one.inflight >= PROBE && one.waited > time(time(PROBE * guess) + one.half);
-    let nearest = all.iter().map(|one| (is_silent(one), one.half, one.leg)).min();
+    // If none was measured, the nearest goes first, and the others once it is full or silent.
+    let nearest = all.iter().min_by_key(|one| (is_silent(one), one.half, one.leg));
+    let nearest = nearest.filter(|_| all.iter().all(|one| one.fresh));
+    let (first, others) = match nearest {
+        Some(one) if !is_silent(one) && one.inflight < one.cwnd => (Some(one.leg), 0),
+        one => (one.map(|one| one.leg), PROBE),
+    };
     for one in all.iter_mut().filter(|one| one.fresh) {
         one.pace = if is_silent(one) { one.waited / PROBE } else { guess };
         one.arrives = time(one.arrives + time(one.inflight * one.pace));
-        let is_nearest = nearest.is_some_and(|(_, _, leg)| leg == one.leg);
-        if !is_nearest && one.inflight >= PROBE {
-            one.ready = false;
-            one.arrives = NEVER.into();
+        if first != Some(one.leg) {
+            one.room = one.room.min(minus(others, one.inflight));
+            if one.room == 0 {
+                one.ready = false;
+                one.arrives = NEVER.into();
+            }
         }
     }
     // The best first.

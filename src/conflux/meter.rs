@@ -13,9 +13,15 @@ const BASE_EPOCH: u32 = 64;
 /// The same for the round trip of the empty path. A leg that is always full shows it rarely.
 const EMPTY_EPOCH: u32 = 1024;
 
-/// So many cells have arrived at the other end, the last of them then.
+/// Acknowledgements that come within this part of the lowest round trip are one batch: relays and hosts hold them back
+/// and let them go together, and the times between them say nothing of the leg.
+const BATCH_SHARE: u64 = 8;
+
+/// So many cells were acknowledged, the last of them then. Or it starts: so many were about to go out then.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 struct Mark {
+    /// When the batch began.
+    began: Nanos,
     at: Nanos,
     cells: u64,
     /// Nothing was in flight before: the time for these cells has their way in it.
@@ -107,24 +113,44 @@ impl Meter {
         self.base = self.base_epoch.heard(rtt, self.base, BASE_EPOCH);
         self.empty = self.empty_epoch.heard(rtt, self.empty, EMPTY_EPOCH);
         self.acked = self.acked.saturating_add(cells);
-        let arrived = now.saturating_sub(self.half());
-        self.anchor = self.anchor.max(arrived);
-        self.measure(arrived, rtt);
-        self.mark(Mark { at: arrived, cells: self.acked, starts: false });
+        self.anchor = self.anchor.max(now.saturating_sub(self.half()));
+        self.measure(now, rtt);
+        self.note(now);
     }
 
-    fn measure(&mut self, arrived: Nanos, rtt: Nanos) {
+    fn measure(&mut self, now: Nanos, rtt: Nanos) {
         let marks = self.marks.get(..usize::from(self.marked)).unwrap_or_default();
-        let enough = |mark: &&Mark| self.acked.saturating_sub(mark.cells) >= CELLS_MIN;
+        let enough = |mark: &&Mark| self.acked.saturating_sub(mark.cells) >= CELLS_MIN && !self.is_going_on(now, mark);
         let far = marks.iter().filter(|mark| !mark.starts).find(enough).or_else(|| marks.iter().find(enough));
         let Some(&mark) = far else { return };
-        let sample = (arrived.saturating_sub(mark.at) / (self.acked - mark.cells)).max(1);
+        let way = if mark.starts { self.empty } else { 0 };
+        let sample = now.saturating_sub(mark.at).saturating_sub(way) / (self.acked - mark.cells);
+        // No time at all says nothing: a clock that stands still, or a shorter way than was known.
+        if sample == 0 {
+            return;
+        }
         // A queue on the way: the leg carries no more than this. Without one it was perhaps not given more.
         let is_full = rtt > self.base.saturating_add(self.base / 8);
         if self.pace == 0 || sample < self.pace {
             self.pace = sample;
         } else if is_full && !mark.starts {
             self.pace += (sample - self.pace) / 2;
+        }
+    }
+
+    /// An acknowledgement that comes now is of the batch of this mark.
+    fn is_going_on(&self, now: Nanos, mark: &Mark) -> bool {
+        !mark.starts && now.saturating_sub(mark.began) < self.base / BATCH_SHARE
+    }
+
+    /// Notes that all acknowledged cells have arrived, in the batch or as the first of a new one.
+    fn note(&mut self, now: Nanos) {
+        let last = self.marks.get(..usize::from(self.marked)).and_then(|marks| marks.last());
+        if let Some(&last) = last.filter(|last| self.is_going_on(now, last)) {
+            self.marked -= 1;
+            self.mark(Mark { at: now, cells: self.acked, ..last });
+        } else {
+            self.mark(Mark { began: now, at: now, cells: self.acked, starts: false });
         }
     }
 
@@ -146,7 +172,7 @@ impl Meter {
         if self.arrives(inflight) <= first && (self.pace != 0 || inflight == 0 || self.marked == 0) {
             self.anchor = first.saturating_sub(inflight.saturating_mul(self.pace));
             self.marked = 0;
-            self.mark(Mark { at: first, cells: self.acked.saturating_add(inflight), starts: true });
+            self.mark(Mark { began: now, at: now, cells: self.acked.saturating_add(inflight), starts: true });
         }
     }
 
@@ -211,6 +237,56 @@ mod tests {
             meter.heard(1_000 + at * 10, 31, 300);
         }
         assert_eq!((meter.base, meter.empty, meter.hidden()), (300, 100, 200));
+    }
+
+    /// A leg whose cells take 10 each, with round trips of 1,000 and more, and `batch` SENDMEs that come at once: what
+    /// it is measured to take after each of them.
+    fn paces(batch: u64, trips: impl Iterator<Item = Nanos>) -> Vec<Nanos> {
+        let mut meter = Meter::default();
+        meter.saw(1_000);
+        meter.begins(10_000, 0);
+        let mut last = Vec::new();
+        for (at, trip) in (1..).zip(trips) {
+            let now = 11_000 + at * batch * 310;
+            for one in 0..batch {
+                meter.heard(now + one, 31, trip);
+            }
+            last.push(meter.pace);
+        }
+        last
+    }
+
+    #[test]
+    fn acknowledgements_that_come_at_once_do_not_make_a_leg_fast() {
+        for batch in [1, 2, 4, 10] {
+            for (at, pace) in paces(batch, std::iter::repeat_n(1_500, 40)).into_iter().enumerate() {
+                assert!((9..=10).contains(&pace), "{batch} {at}: {pace}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_round_trip_that_grows_does_not_make_a_leg_fast() {
+        // All that is heard for long has a queue in it, so this is the lowest round trip of late.
+        let trips = |at: u64| if at < 3 { 1_000 } else { 4_000 };
+        for (at, pace) in paces(1, (0..300).map(trips)).into_iter().enumerate() {
+            assert!((9..=10).contains(&pace), "{at}: {pace}");
+        }
+        let mut meter = Meter { base: 4_000, empty: 1_000, ..Meter::default() };
+        meter.begins(10_000, 0);
+        // The queue has gone, and a cell takes 10.
+        meter.heard(10_000 + 1_000 + 310, 31, 4_000);
+        assert_eq!(meter.pace, 10);
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_measures_nothing() {
+        let mut meter = Meter::default();
+        meter.begins(10_000, 0);
+        for _ in 0..100 {
+            meter.heard(10_000, 31, 0);
+        }
+        assert_eq!(meter.pace, 0);
     }
 
     #[test]

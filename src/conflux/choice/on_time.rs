@@ -76,6 +76,8 @@ struct Seen<'a> {
     /// It was never measured.
     fresh: bool,
     pace: Nanos,
+    /// Cells that it may get.
+    room: u64,
     /// The way to the other end.
     half: Nanos,
     /// When the next cell would arrive.
@@ -93,7 +95,8 @@ impl Seen<'_> {
         let waited = meter.waited(now);
         let late = waited.saturating_sub(acknowledges);
         // The leg is at least so slow.
-        if late > acknowledges.saturating_add(half) && path.inflight >= sendme_inc {
+        let fresh = pace == 0;
+        if !fresh && late > acknowledges.saturating_add(half) && path.inflight >= sendme_inc {
             pace = waited / sendme_inc.max(1);
         }
         let ready = path.ready();
@@ -105,16 +108,13 @@ impl Seen<'_> {
         };
         let arrives = meter.anchor.saturating_add(path.inflight.saturating_add(1).saturating_mul(pace));
         let arrives = arrives.max(opens.saturating_add(half));
-        Seen { path, meter, leg: leg as u32, ready, fresh: meter.pace == 0, pace, half, arrives, opens }
-    }
-
-    fn room(&self) -> u64 {
-        self.path.cwnd.saturating_sub(self.path.inflight)
+        let room = path.cwnd.saturating_sub(path.inflight);
+        Seen { path, meter, leg: leg as u32, ready, fresh, pace, room, half, arrives, opens }
     }
 
     /// True when there is room for so many cells, or for half of the window.
     fn has_room(&self, cells: u64) -> bool {
-        self.room() >= cells.min(self.path.cwnd / 2)
+        self.room >= cells.min(self.path.cwnd / 2)
     }
 
     fn is(&self, leg: Option<usize>) -> bool {
@@ -132,17 +132,17 @@ impl Seen<'_> {
         self.fresh && self.path.inflight >= PROBE && self.meter.waited(now) > due
     }
 
-    /// If the leg was never measured, it is taken to need so long for a cell, or longer if its first acknowledgement is
-    /// late. Only the leg that answers first gets more than a short first flight.
-    fn stand_beside(&mut self, now: Nanos, pace: Nanos, first: usize) {
-        if !self.fresh {
-            return;
-        }
-        let inflight = self.path.inflight;
+    /// The leg was never measured: it is taken to need so long for a cell, or longer if its first acknowledgement is
+    /// late.
+    fn guess(&mut self, now: Nanos, pace: Nanos) {
         self.pace = if self.is_overdue(now, pace) { self.meter.waited(now) / PROBE } else { pace };
-        self.arrives = self.arrives.saturating_add(inflight.saturating_mul(self.pace));
-        if !self.is(Some(first)) && inflight >= PROBE {
-            // What would come of it is a guess, and not worth a wait.
+        self.arrives = self.arrives.saturating_add(self.path.inflight.saturating_mul(self.pace));
+    }
+
+    /// The leg gets no more than so many cells in flight. What would come of more is a guess, and not worth a wait.
+    fn hold(&mut self, cells: u64) {
+        self.room = self.room.min(cells.saturating_sub(self.path.inflight));
+        if self.room == 0 {
             self.ready = false;
             self.arrives = NEVER;
         }
@@ -192,10 +192,19 @@ fn guess_fresh(now: Nanos, slowest: Nanos, seen: &mut [Seen]) {
         one.half = longest.saturating_mul(2);
         one.arrives = one.arrives.max(one.opens.saturating_add(one.half));
     }
+    // If none was measured, the leg that answered first gets all it may, and the others a cell once it is full or late.
     let first = seen.iter().min_by_key(|one| (one.is_overdue(now, slowest), one.half));
-    let first = first.map_or(0, |one| one.leg as usize);
-    for one in seen {
-        one.stand_beside(now, slowest, first);
+    let first = first.filter(|_| seen.iter().all(|one| one.fresh));
+    let others = match first {
+        Some(one) if one.path.inflight < one.path.cwnd && !one.is_overdue(now, slowest) => 0,
+        _ => PROBE,
+    };
+    let first = first.map(|one| one.leg);
+    for one in seen.iter_mut().filter(|one| one.fresh) {
+        one.guess(now, slowest);
+        if first != Some(one.leg) {
+            one.hold(others);
+        }
     }
 }
 
@@ -216,7 +225,7 @@ fn choose_seen(now: Nanos, flow: &Course, sending: Option<usize>, sent: u64, see
     // Another leg takes over once it has room for a run, unless it would run dry until then.
     let queue = best.queue(now);
     let runs_dry = || {
-        let gap = RUN.saturating_sub(best.room()).saturating_mul(best.pace);
+        let gap = RUN.saturating_sub(best.room).saturating_mul(best.pace);
         queue.saturating_add(best.meter.hidden()) < gap
     };
     let too_much = queue.saturating_sub(QUEUE_MOST.saturating_mul(best.pace));
@@ -269,6 +278,5 @@ fn run_on(one: &Seen, best: &Seen) -> u64 {
 }
 
 fn grant(one: &Seen, run: u64, lends: bool) -> Chosen {
-    let cap = if one.fresh && lends { PROBE.saturating_sub(one.path.inflight) } else { run };
-    Chosen { leg: one.leg as usize, run: one.room().min(cap).max(1), lends }
+    Chosen { leg: one.leg as usize, run: one.room.min(run).max(1), lends }
 }
