@@ -119,23 +119,34 @@ impl Meter {
     }
 
     fn measure(&mut self, now: Nanos, rtt: Nanos) {
-        let marks = self.marks.get(..usize::from(self.marked)).unwrap_or_default();
-        let enough = |mark: &&Mark| self.acked.saturating_sub(mark.cells) >= CELLS_MIN && !self.is_going_on(now, mark);
-        let far = marks.iter().filter(|mark| !mark.starts).find(enough).or_else(|| marks.iter().find(enough));
-        let Some(&mark) = far else { return };
-        let way = if mark.starts { self.empty } else { 0 };
-        let sample = now.saturating_sub(mark.at).saturating_sub(way) / (self.acked - mark.cells);
-        // No time at all says nothing: a clock that stands still, or a shorter way than was known.
-        if sample == 0 {
-            return;
+        let newest = Mark { began: now, at: now, cells: self.acked, starts: false };
+        if let Some((sample, from_start)) = self.sample(&newest) {
+            if self.pace == 0 || sample < self.pace {
+                self.pace = sample;
+            } else if from_start {
+                return;
+            }
         }
+        // Slower only by batches that are whole: the first of a batch was held back the longest.
+        let last = self.marks.get(..usize::from(self.marked)).and_then(|marks| marks.last());
+        let Some(&last) = last.filter(|last| !last.starts && !self.is_going_on(now, last)) else { return };
         // A queue on the way: the leg carries no more than this. Without one it was perhaps not given more.
         let is_full = rtt > self.base.saturating_add(self.base / 8);
-        if self.pace == 0 || sample < self.pace {
-            self.pace = sample;
-        } else if is_full && !mark.starts {
+        if let Some((sample, false)) = self.sample(&last).filter(|&(sample, _)| is_full && sample > self.pace) {
             self.pace += (sample - self.pace) / 2;
         }
+    }
+
+    /// Time for a cell until this mark, and whether the way of the first one is in it.
+    fn sample(&self, until: &Mark) -> Option<(Nanos, bool)> {
+        let marks = self.marks.get(..usize::from(self.marked)).unwrap_or_default();
+        let enough =
+            |mark: &&Mark| until.cells.saturating_sub(mark.cells) >= CELLS_MIN && !self.is_going_on(until.at, mark);
+        let far = marks.iter().filter(|mark| !mark.starts).find(enough).or_else(|| marks.iter().find(enough))?;
+        let way = if far.starts { self.empty } else { 0 };
+        let time = until.at.saturating_sub(far.at).saturating_sub(way);
+        // No time at all says nothing: a clock that stands still, or a shorter way than was known.
+        Some((time / (until.cells - far.cells), far.starts)).filter(|&(sample, _)| sample > 0)
     }
 
     /// An acknowledgement that comes now is of the batch of this mark.
