@@ -17,6 +17,9 @@ const EMPTY_EPOCH: u32 = 1024;
 /// and let them go together, and the times between them say nothing of the leg.
 const BATCH_SHARE: u64 = 8;
 
+/// An acknowledgement that takes so many times as long as it should is not waited for any more.
+const SILENT: u64 = 4;
+
 /// So many cells were acknowledged, the last of them then. Or it starts: so many were about to go out then.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 struct Mark {
@@ -177,10 +180,13 @@ impl Meter {
     }
 
     /// Cells are about to go out, after so many that are in flight. If all of these have arrived, the leg starts anew.
-    pub fn begins(&mut self, now: Nanos, inflight: u64) {
+    /// `acked` cells make an acknowledgement.
+    pub fn begins(&mut self, now: Nanos, inflight: u64, acked: u64) {
         let first = now.saturating_add(self.half());
-        // Of a leg that was never measured, nothing in flight has arrived before it says so.
-        if self.arrives(inflight) <= first && (self.pace != 0 || inflight == 0 || self.marked == 0) {
+        // Of a leg that was never measured, nothing in flight has arrived before it says so. An acknowledgement that is
+        // late says that something has not.
+        let is_known = self.pace != 0 || inflight == 0 || self.marked == 0;
+        if self.arrives(inflight) <= first && is_known && !self.is_late(now, inflight, acked) {
             self.anchor = first.saturating_sub(inflight.saturating_mul(self.pace));
             self.marked = 0;
             self.mark(Mark { began: now, at: now, cells: self.acked.saturating_add(inflight), starts: true });
@@ -208,6 +214,18 @@ impl Meter {
         self.anchor.saturating_add(inflight.saturating_mul(self.pace))
     }
 
+    /// True when an acknowledgement, for `acked` cells each, would be here if the estimates were right.
+    fn is_late(&self, now: Nanos, inflight: u64, acked: u64) -> bool {
+        inflight >= acked && self.waited(now) > acked.saturating_mul(self.pace)
+    }
+
+    /// True when nothing is on its way: not even an acknowledgement that is late, unless the leg is silent.
+    pub fn rests(&self, now: Nanos, inflight: u64, acked: u64) -> bool {
+        let due = acked.saturating_mul(self.pace).saturating_add(self.half().saturating_mul(2));
+        self.is_idle(now, inflight)
+            && (!self.is_late(now, inflight, acked) || self.waited(now) > due.saturating_mul(SILENT))
+    }
+
     /// True when all of so many cells in flight have arrived, and their acknowledgement would be here.
     pub fn is_idle(&self, now: Nanos, inflight: u64) -> bool {
         self.arrives(inflight).saturating_add(self.half()) < now
@@ -230,7 +248,7 @@ mod tests {
             let mut meter = Meter::default();
             for (now, cells, rtt, begins) in reports {
                 if begins {
-                    meter.begins(now, cells);
+                    meter.begins(now, cells, 31);
                 } else {
                     meter.heard(now, cells.max(1), rtt);
                     prop_assert!(meter.empty <= meter.base && meter.base <= rtt);
@@ -255,7 +273,7 @@ mod tests {
     fn paces(batch: u64, trips: impl Iterator<Item = Nanos>) -> Vec<Nanos> {
         let mut meter = Meter::default();
         meter.saw(1_000);
-        meter.begins(10_000, 0);
+        meter.begins(10_000, 0, 31);
         let mut last = Vec::new();
         for (at, trip) in (1..).zip(trips) {
             let now = 11_000 + at * batch * 310;
@@ -284,7 +302,7 @@ mod tests {
             assert!((9..=10).contains(&pace), "{at}: {pace}");
         }
         let mut meter = Meter { base: 4_000, empty: 1_000, ..Meter::default() };
-        meter.begins(10_000, 0);
+        meter.begins(10_000, 0, 31);
         // The queue has gone, and a cell takes 10.
         meter.heard(10_000 + 1_000 + 310, 31, 4_000);
         assert_eq!(meter.pace, 10);
@@ -293,7 +311,7 @@ mod tests {
     #[test]
     fn a_clock_that_stands_still_measures_nothing() {
         let mut meter = Meter::default();
-        meter.begins(10_000, 0);
+        meter.begins(10_000, 0, 31);
         for _ in 0..100 {
             meter.heard(10_000, 31, 0);
         }
@@ -304,12 +322,12 @@ mod tests {
     fn cells_of_a_start_do_not_make_a_leg_slow() {
         let mut meter = Meter::default();
         meter.saw(1_000);
-        meter.begins(10_000, 0);
+        meter.begins(10_000, 0, 31);
         // A cell takes 10.
         meter.heard(10_000 + 1_000 + 310, 31, 1_310);
         assert_eq!(meter.pace, 10);
         // It was idle, and what goes out then is late for another reason.
-        meter.begins(100_000, 0);
+        meter.begins(100_000, 0, 31);
         meter.heard(100_000 + 1_000 + 5_000, 31, 6_000);
         assert_eq!(meter.pace, 10);
         // It is full, and acknowledgements are further apart: it has become slow.

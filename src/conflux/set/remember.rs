@@ -20,7 +20,7 @@ impl Set {
     pub(super) fn note_choice(&mut self, plan: &Plan) {
         let (index, sent) = (usize::from(plan.ix), plan.number - 1);
         let now = self.now;
-        if self.legs.iter().zip(&self.meters).all(|(leg, meter)| meter.is_idle(now, leg.path.inflight)) {
+        if self.measured_legs().all(|(_, path, meter, acked)| meter.rests(now, path.inflight, acked)) {
             let memo = self.flow.memo;
             self.flow = Course { since: now, chosen_at: sent, began_at: sent, memo, ..Course::default() };
         }
@@ -30,7 +30,7 @@ impl Set {
         (self.flow.chosen_at, self.flow.lends) = (sent, plan.lends);
         self.flow.until = sent.saturating_add(plan.run);
         if let (Some(leg), Some(meter)) = (self.legs.get(index), self.meters.get_mut(index)) {
-            meter.begins(now, leg.path.inflight);
+            meter.begins(now, leg.path.inflight, leg.sendme_inc.into());
         }
         self.flow.memo.waits &= !plan.lends;
         if self.policy.algorithm == Algorithm::Blest {
