@@ -63,6 +63,8 @@ const PROBE_TRIPS: u64 = 4;
 const PROBE_SHARE: u64 = 6;
 /// Time for a cell before anything was measured, in nanoseconds.
 const PACE_GUESS: Nanos = 10_000;
+/// Relays hand cells on in batches: C Tor's KIST, one in so many nanoseconds. A queue that is shorter may be none.
+const HELD_BACK: Nanos = 10_000_000;
 /// The choice is made again after this time at the earliest, in nanoseconds.
 const LOOK_MIN: Nanos = 1_000_000;
 
@@ -226,7 +228,7 @@ fn choose_seen(now: Nanos, flow: &Course, sending: Option<usize>, sent: u64, see
     let queue = best.queue(now);
     let runs_dry = || {
         let gap = RUN.saturating_sub(best.room).saturating_mul(best.pace);
-        queue.saturating_add(best.meter.hidden()) < gap
+        queue.saturating_add(best.meter.hidden()) < gap.saturating_add(HELD_BACK)
     };
     let too_much = queue.saturating_sub(QUEUE_MOST.saturating_mul(best.pace));
     // An only leg has nobody to wait for.
@@ -260,7 +262,7 @@ fn may_lend(now: Nanos, one: &Seen, best: &Seen, limit: Nanos, since: Nanos) -> 
     let last = one.arrives.saturating_add((run - 1).saturating_mul(one.pace));
     // The run itself is time that the best leg saves.
     one.has_room(run)
-        && one.queue(now) <= run.saturating_mul(one.pace)
+        && one.queue(now) <= run.saturating_mul(one.pace).saturating_add(HELD_BACK)
         && last <= limit.saturating_add(run.saturating_mul(best.pace))
 }
 
