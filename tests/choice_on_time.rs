@@ -20,6 +20,7 @@ const PROBE_TRIPS: u128 = 4;
 const PROBE_SHARE: u128 = 6;
 const PACE_GUESS: u128 = 10_000;
 const LOOK_MIN: u128 = 1_000_000;
+const HELD_BACK: u128 = 10_000_000;
 
 /// What is foreseen of a leg, in numbers that do not end.
 #[derive(Clone, Debug)]
@@ -29,6 +30,7 @@ struct Foreseen {
     opens: u128,
     ready: bool,
     fresh: bool,
+    is_rough: bool,
     waited: u128,
     hidden: u128,
     pace: u128,
@@ -82,6 +84,7 @@ fn foresee(case: &Case, leg: usize) -> Option<Foreseen> {
         opens,
         ready,
         fresh,
+        is_rough: meter.is_rough,
         waited,
         hidden,
         pace,
@@ -171,8 +174,8 @@ fn naive(case: &Case) -> Result<Chosen, u64> {
         }
     }
     let is_worth_a_run = best.room >= RUN.min(best.cwnd / 2);
-    let runs_dry = time(best.queue(now) + best.hidden) < time(minus(RUN, best.room) * best.pace);
-    let too_much = minus(best.queue(now), time(QUEUE_MOST * best.pace));
+    let runs_dry = time(best.queue(now) + best.hidden) < time(time(minus(RUN, best.room) * best.pace) + HELD_BACK);
+    let too_much = minus(best.queue(now), time(time(QUEUE_MOST * best.pace) + HELD_BACK));
     let goes = too_much == 0 && (case.sending == Some(best.leg) || is_worth_a_run || runs_dry);
     if best.ready && (goes || all.len() == 1) {
         return Ok(best.granted(RUN, false));
@@ -189,7 +192,8 @@ fn naive(case: &Case) -> Result<Chosen, u64> {
         } else {
             let last = time(other.arrives + time((run - 1) * other.pace));
             let is_worth_it = other.room >= run.min(other.cwnd / 2);
-            let is_short = other.queue(now) <= time(run * other.pace);
+            let is_short = other.queue(now) <= time(time(run * other.pace) + HELD_BACK);
+            let limit = time(limit + if other.is_rough { 6 * HELD_BACK } else { 0 });
             is_worth_it && is_short && last <= time(limit + time(run * best.pace))
         };
         if may {

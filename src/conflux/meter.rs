@@ -71,6 +71,8 @@ pub struct Meter {
     acked: u64,
     marks: [Mark; MARKS],
     marked: u8,
+    /// The pace comes from one start alone: that cells were late by chance may be a part of it.
+    pub is_rough: bool,
 }
 
 impl Default for Meter {
@@ -85,6 +87,7 @@ impl Default for Meter {
             acked: 0,
             marks: [Mark::default(); MARKS],
             marked: 0,
+            is_rough: false,
         }
     }
 }
@@ -124,6 +127,7 @@ impl Meter {
     fn measure(&mut self, now: Nanos, rtt: Nanos) {
         let newest = Mark { began: now, at: now, cells: self.acked, starts: false };
         if let Some((sample, from_start)) = self.sample(&newest) {
+            self.is_rough = self.pace == 0 && from_start;
             if self.pace == 0 || sample < self.pace {
                 self.pace = sample;
             } else if from_start {
@@ -309,6 +313,39 @@ mod tests {
     }
 
     #[test]
+    fn a_first_sample_is_rough_until_the_next() {
+        let mut meter = Meter::default();
+        meter.saw(1_000);
+        meter.begins(10_000, 0, 31);
+        // Relays have held the first cells back.
+        meter.heard(10_000 + 1_000 + 3_100, 31, 4_100);
+        assert_eq!((meter.pace, meter.is_rough), (100, true));
+        meter.begins(100_000, 0, 31);
+        meter.heard(100_000 + 1_000 + 310, 31, 1_310);
+        assert_eq!((meter.pace, meter.is_rough), (10, false));
+    }
+
+    /// Were the leg taken to be idle, its pace would be measured from a new start each time, and never be right again.
+    #[test]
+    fn a_leg_does_not_rest_while_an_acknowledgement_is_late() {
+        let mut meter = Meter::default();
+        meter.saw(1_000);
+        meter.begins(10_000, 0, 31);
+        // By chance a cell seems to take 1, and takes 10.
+        meter.heard(10_000 + 1_000 + 31, 31, 1_031);
+        assert_eq!(meter.pace, 1);
+        assert!(meter.rests(20_000, 30, 31) && meter.rests(20_000, 62, 31));
+        let mut now = 11_031;
+        for _ in 0..20 {
+            now += 310;
+            assert!(!meter.rests(now - 1, 200, 31));
+            meter.begins(now - 1, 200, 31);
+            meter.heard(now, 31, 3_000);
+        }
+        assert!((9..=10).contains(&meter.pace), "{}", meter.pace);
+    }
+
+    #[test]
     fn a_clock_that_stands_still_measures_nothing() {
         let mut meter = Meter::default();
         meter.begins(10_000, 0, 31);
@@ -332,6 +369,7 @@ mod tests {
         assert_eq!(meter.pace, 10);
         // It is full, and acknowledgements are further apart: it has become slow.
         meter.heard(106_000 + 3_100, 31, 9_000);
+        meter.heard(106_000 + 6_200, 31, 9_000);
         assert!(meter.pace > 10);
     }
 }

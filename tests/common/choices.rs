@@ -67,6 +67,7 @@ pub fn usual_legs() -> impl Strategy<Value = Leg> {
             let known = bits % 10 != 9;
             (meter.base, meter.pace) = if known { (base * ms, pace + jitter * pace / 1000) } else { (UNMEASURED, 0) };
             meter.empty = if bits % 3 == 0 { meter.base } else { meter.base / 2 };
+            meter.is_rough = bits % 5 == 0;
             meter.anchor = (NOW + 500 * ms).saturating_sub(ago * ms);
             let path = Path {
                 rtt: if bits == 9 { UNMEASURED } else { (base + queue) * ms },
@@ -95,6 +96,7 @@ pub fn wild_legs() -> impl Strategy<Value = Leg> {
         let [rtt, cwnd, inflight, base, empty, pace, anchor, sendme_inc] = numbers;
         let mut meter = Meter::default();
         (meter.base, meter.empty, meter.pace, meter.anchor) = (base, empty, pace, anchor);
+        meter.is_rough = blocked;
         let (linked, blocked) = (linked || !blocked, blocked && padded);
         let path = Path { rtt, cwnd, inflight, linked, blocked, padded: padded && !linked, ..Path::UNKNOWN };
         Leg { path, meter, sendme_inc }

@@ -65,6 +65,8 @@ const PROBE_SHARE: u64 = 6;
 const PACE_GUESS: Nanos = 10_000;
 /// Relays hand cells on in batches: C Tor's KIST, one in so many nanoseconds. A queue that is shorter may be none.
 const HELD_BACK: Nanos = 10_000_000;
+/// The same for three relays, there and back: a leg whose pace comes from one start alone may seem so much slower.
+const HELD_BACK_ALL: Nanos = 6 * HELD_BACK;
 /// The choice is made again after this time at the earliest, in nanoseconds.
 const LOOK_MIN: Nanos = 1_000_000;
 
@@ -230,7 +232,7 @@ fn choose_seen(now: Nanos, flow: &Course, sending: Option<usize>, sent: u64, see
         let gap = RUN.saturating_sub(best.room).saturating_mul(best.pace);
         queue.saturating_add(best.meter.hidden()) < gap.saturating_add(HELD_BACK)
     };
-    let too_much = queue.saturating_sub(QUEUE_MOST.saturating_mul(best.pace));
+    let too_much = queue.saturating_sub(QUEUE_MOST.saturating_mul(best.pace).saturating_add(HELD_BACK));
     // An only leg has nobody to wait for.
     if best.ready && (seen.len() == 1 || too_much == 0 && (best.is(sending) || best.has_room(RUN) || runs_dry())) {
         return Ok(grant(best, RUN, false));
@@ -260,6 +262,7 @@ fn may_lend(now: Nanos, one: &Seen, best: &Seen, limit: Nanos, since: Nanos) -> 
     }
     let run = run_on(one, best);
     let last = one.arrives.saturating_add((run - 1).saturating_mul(one.pace));
+    let limit = limit.saturating_add(if one.meter.is_rough { HELD_BACK_ALL } else { 0 });
     // The run itself is time that the best leg saves.
     one.has_room(run)
         && one.queue(now) <= run.saturating_mul(one.pace).saturating_add(HELD_BACK)
