@@ -152,8 +152,9 @@ impl Meter {
         let far = marks.iter().filter(|mark| !mark.starts).find(enough).or_else(|| marks.iter().find(enough))?;
         let way = if far.starts { self.empty } else { 0 };
         let time = until.at.saturating_sub(far.at).saturating_sub(way);
-        // No time at all says nothing: a clock that stands still, or a shorter way than was known.
-        Some((time / (until.cells - far.cells), far.starts)).filter(|&(sample, _)| sample > 0)
+        // From a start, no time at all says that the leg has no narrow place. Otherwise it says nothing.
+        let sample = (time / (until.cells - far.cells)).max(far.starts.into());
+        Some((sample, far.starts)).filter(|&(sample, _)| sample > 0)
     }
 
     /// An acknowledgement that comes now is of the batch of this mark.
@@ -346,13 +347,13 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_stands_still_measures_nothing() {
+    fn a_leg_without_a_narrow_place_is_measured() {
         let mut meter = Meter::default();
         meter.begins(10_000, 0, 31);
         for _ in 0..100 {
             meter.heard(10_000, 31, 0);
+            assert_eq!(meter.pace, 1);
         }
-        assert_eq!(meter.pace, 0);
     }
 
     #[test]
