@@ -63,7 +63,7 @@ const PROBE_TRIPS: u64 = 4;
 const PROBE_SHARE: u64 = 6;
 /// Time for a cell before anything was measured, in nanoseconds.
 const PACE_GUESS: Nanos = 10_000;
-/// Relays hand cells on in batches: C Tor's KIST, one in so many nanoseconds. A queue that is shorter may be none.
+/// A relay of C Tor hands cells on once in so many nanoseconds (KIST). A queue that is shorter may be none.
 const HELD_BACK: Nanos = 10_000_000;
 /// The same for three relays, there and back: a leg whose pace comes from one start alone may seem so much slower.
 const HELD_BACK_ALL: Nanos = 6 * HELD_BACK;
@@ -98,8 +98,8 @@ impl Seen<'_> {
         let acknowledges = sendme_inc.saturating_mul(pace);
         let waited = meter.waited(now);
         let late = waited.saturating_sub(acknowledges);
-        // The leg is at least so slow.
         let fresh = pace == 0;
+        // The leg is at least so slow.
         if !fresh && late > acknowledges.saturating_add(half) && path.inflight >= sendme_inc {
             pace = waited / sendme_inc.max(1);
         }
