@@ -111,6 +111,7 @@ impl Foreseen {
         }
         match self.pace / best.pace.max(1) {
             0..=3 => RUN,
+            _ if self.is_rough => RUN,
             ratio => PROBE.max(RUN_BOTH / (ratio + 1)),
         }
     }

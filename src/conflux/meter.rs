@@ -17,6 +17,14 @@ const EMPTY_EPOCH: u32 = 1024;
 /// and let them go together, and the times between them say nothing of the leg.
 const BATCH_SHARE: u64 = 8;
 
+/// A relay of C Tor hands cells on once in so many nanoseconds (KIST). A queue that is shorter may be none.
+pub const HELD_BACK: Nanos = 10_000_000;
+/// The same for three relays, there and back: so long can they hold back a cell and its acknowledgement.
+pub const HELD_BACK_ALL: Nanos = 6 * HELD_BACK;
+
+/// Times at which cells went out, of which so many are kept.
+const DEPARTURES: usize = 12;
+
 /// An acknowledgement that takes so many times as long as it should is not waited for any more.
 const SILENT: u64 = 4;
 
@@ -29,6 +37,13 @@ struct Mark {
     cells: u64,
     /// Nothing was in flight before: the time for these cells has their way in it.
     starts: bool,
+}
+
+/// When so many cells had been sent: the next ones went out then.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Departure {
+    at: Nanos,
+    cells: u64,
 }
 
 /// The lowest round trip of the newest acknowledgements, and how many these are.
@@ -71,7 +86,9 @@ pub struct Meter {
     acked: u64,
     marks: [Mark; MARKS],
     marked: u8,
-    /// The pace comes from one start alone: that cells were late by chance may be a part of it.
+    departures: [Departure; DEPARTURES],
+    departed: u8,
+    /// The pace comes from starts alone: that cells were late by chance may be a part of it.
     pub is_rough: bool,
 }
 
@@ -87,6 +104,8 @@ impl Default for Meter {
             acked: 0,
             marks: [Mark::default(); MARKS],
             marked: 0,
+            departures: [Departure::default(); DEPARTURES],
+            departed: 0,
             is_rough: false,
         }
     }
@@ -126,35 +145,47 @@ impl Meter {
 
     fn measure(&mut self, now: Nanos, rtt: Nanos) {
         let newest = Mark { began: now, at: now, cells: self.acked, starts: false };
-        if let Some((sample, from_start)) = self.sample(&newest) {
-            self.is_rough = self.pace == 0 && from_start;
+        if let Some((sample, from)) = self.sample(&newest) {
+            self.is_rough = (self.pace == 0 || self.is_rough) && from.starts;
             if self.pace == 0 || sample < self.pace {
                 self.pace = sample;
-            } else if from_start {
+            } else if from.starts {
                 return;
             }
         }
         // Slower only by batches that are whole: the first of a batch was held back the longest.
         let last = self.marks.get(..usize::from(self.marked)).and_then(|marks| marks.last());
         let Some(&last) = last.filter(|last| !last.starts && !self.is_going_on(now, last)) else { return };
-        // A queue on the way: the leg carries no more than this. Without one it was perhaps not given more.
-        let is_full = rtt > self.base.saturating_add(self.base / 8);
-        if let Some((sample, false)) = self.sample(&last).filter(|&(sample, _)| is_full && sample > self.pace) {
+        let slower = self.sample(&last).filter(|&(sample, from)| sample > self.pace && !from.starts);
+        if let Some((sample, _)) = slower.filter(|(_, from)| self.was_full(from, &last, rtt)) {
             self.pace += (sample - self.pace) / 2;
         }
     }
 
-    /// Time for a cell until this mark, and whether the way of the first one is in it.
-    fn sample(&self, until: &Mark) -> Option<(Nanos, bool)> {
+    /// True when the leg was given more than it carried between these marks: otherwise its cells came as slowly as they
+    /// went out, and say nothing of the leg.
+    fn was_full(&self, from: &Mark, until: &Mark, rtt: Nanos) -> bool {
+        let queue = rtt.saturating_sub(self.base.saturating_add(self.base / 8));
+        let departed = self.departed_at(from.cells).zip(self.departed_at(until.cells));
+        let was_given = |(from_at, until_at): (Nanos, Nanos)| {
+            until_at.saturating_sub(from_at) <= until.at.saturating_sub(from.at) / 2
+        };
+        // Relays that hold cells back look like a short queue.
+        queue > HELD_BACK_ALL || queue > 0 && departed.is_some_and(was_given)
+    }
+
+    /// Time for a cell until this mark, and since which mark.
+    fn sample(&self, until: &Mark) -> Option<(Nanos, Mark)> {
         let marks = self.marks.get(..usize::from(self.marked)).unwrap_or_default();
         let enough =
             |mark: &&Mark| until.cells.saturating_sub(mark.cells) >= CELLS_MIN && !self.is_going_on(until.at, mark);
         let far = marks.iter().filter(|mark| !mark.starts).find(enough).or_else(|| marks.iter().find(enough))?;
+        // In the time from a start is the way of the first cell.
         let way = if far.starts { self.empty } else { 0 };
         let time = until.at.saturating_sub(far.at).saturating_sub(way);
         // From a start, no time at all says that the leg has no narrow place. Otherwise it says nothing.
         let sample = (time / (until.cells - far.cells)).max(far.starts.into());
-        Some((sample, far.starts)).filter(|&(sample, _)| sample > 0)
+        Some((sample, *far)).filter(|&(sample, _)| sample > 0)
     }
 
     /// An acknowledgement that comes now is of the batch of this mark.
@@ -187,6 +218,7 @@ impl Meter {
     /// Cells are about to go out, after so many that are in flight. If all of these have arrived, the leg starts anew.
     /// `acked` cells make an acknowledgement.
     pub fn begins(&mut self, now: Nanos, inflight: u64, acked: u64) {
+        self.depart(now, self.acked.saturating_add(inflight));
         let first = now.saturating_add(self.half());
         // Of a leg that was never measured, nothing in flight has arrived before it says so. An acknowledgement that is
         // late says that something has not.
@@ -196,6 +228,28 @@ impl Meter {
             self.marked = 0;
             self.mark(Mark { began: now, at: now, cells: self.acked.saturating_add(inflight), starts: true });
         }
+    }
+
+    fn depart(&mut self, now: Nanos, cells: u64) {
+        let kept = usize::from(self.departed);
+        let last = self.departures.get(..kept).and_then(|all| all.last());
+        if last.is_some_and(|last| now.saturating_sub(last.at) < self.base / BATCH_SHARE) {
+            return;
+        }
+        if kept == DEPARTURES {
+            self.departures.copy_within(1.., 0);
+            self.departed -= 1;
+        }
+        if let Some(place) = self.departures.get_mut(usize::from(self.departed)) {
+            *place = Departure { at: now, cells };
+            self.departed += 1;
+        }
+    }
+
+    /// When this cell went out, unless that is too long ago.
+    fn departed_at(&self, cell: u64) -> Option<Nanos> {
+        let all = self.departures.get(..usize::from(self.departed)).unwrap_or_default();
+        all.iter().rev().find(|one| one.cells < cell).map(|one| one.at)
     }
 
     /// How long the next acknowledgement was waited for. 0 if nobody knows since when.
@@ -314,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_sample_is_rough_until_the_next() {
+    fn a_pace_from_starts_is_rough() {
         let mut meter = Meter::default();
         meter.saw(1_000);
         meter.begins(10_000, 0, 31);
@@ -323,6 +377,9 @@ mod tests {
         assert_eq!((meter.pace, meter.is_rough), (100, true));
         meter.begins(100_000, 0, 31);
         meter.heard(100_000 + 1_000 + 310, 31, 1_310);
+        // That was a start, too.
+        assert_eq!((meter.pace, meter.is_rough), (10, true));
+        meter.heard(100_000 + 1_000 + 620, 31, 1_310);
         assert_eq!((meter.pace, meter.is_rough), (10, false));
     }
 
@@ -354,6 +411,35 @@ mod tests {
             meter.heard(10_000, 31, 0);
             assert_eq!(meter.pace, 1);
         }
+    }
+
+    /// The pace of a leg that carries a cell in 10,000 and was measured so, gets 31 of them each 3 ms, and acknowledges
+    /// them after `trip`.
+    fn pace_if_given_little(trip: Nanos) -> Nanos {
+        const APART: Nanos = 3_000_000;
+        let mut meter = Meter::default();
+        meter.saw(1_000_000);
+        meter.begins(10_000_000, 0, 31);
+        meter.heard(11_310_000, 31, 1_310_000);
+        for at in 0..100 {
+            let now = 20_000_000 + at * APART;
+            let answered = (now - 20_000_000).saturating_sub(trip) / APART;
+            if now > 20_000_000 + trip {
+                meter.heard(now, 31, trip);
+            }
+            meter.begins(now, (at - answered) * 31, 31);
+        }
+        meter.pace
+    }
+
+    #[test]
+    fn a_leg_that_is_given_little_does_not_become_slow() {
+        // Relays hold acknowledgements back, and that looks like a queue.
+        for trip in [2_000_000, 9_000_000, 30_000_000, HELD_BACK_ALL] {
+            assert_eq!(pace_if_given_little(trip), 10_000, "{trip}");
+        }
+        // Relays hold back no cell for so long: this is a queue, and what comes is all that the leg carries.
+        assert!(pace_if_given_little(HELD_BACK_ALL + 9_000_000) > 90_000);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use super::{Memo, Path};
 use crate::base::time::NEVER;
 use crate::base::{limits, Nanos};
-use crate::conflux::meter::Meter;
+use crate::conflux::meter::{Meter, HELD_BACK, HELD_BACK_ALL};
 // The legs as they are seen, without an allocation.
 use smallvec::SmallVec;
 
@@ -63,10 +63,6 @@ const PROBE_TRIPS: u64 = 4;
 const PROBE_SHARE: u64 = 6;
 /// Time for a cell before anything was measured, in nanoseconds.
 const PACE_GUESS: Nanos = 10_000;
-/// A relay of C Tor hands cells on once in so many nanoseconds (KIST). A queue that is shorter may be none.
-const HELD_BACK: Nanos = 10_000_000;
-/// The same for three relays, there and back: a leg whose pace comes from one start alone may seem so much slower.
-const HELD_BACK_ALL: Nanos = 6 * HELD_BACK;
 /// The choice is made again after this time at the earliest, in nanoseconds.
 const LOOK_MIN: Nanos = 1_000_000;
 
@@ -275,7 +271,8 @@ fn run_on(one: &Seen, best: &Seen) -> u64 {
         return PROBE;
     }
     let ratio = one.pace / best.pace.max(1);
-    if ratio < DIFFERS {
+    // How rough a pace is, is not known before it was seen for a whole run.
+    if ratio < DIFFERS || one.meter.is_rough {
         RUN
     } else {
         (RUN_BOTH / ratio.saturating_add(1)).max(PROBE)
