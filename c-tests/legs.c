@@ -504,10 +504,10 @@ static void the_way_to_choose_changes(void **state)
         uint8_t ux;
         uint32_t algorithm;
     } rows[] = {
-        {CIRCFLOW_UX_NO_OPINION, CIRCFLOW_ALGORITHM_LOW_RTT},
+        {CIRCFLOW_UX_NO_OPINION, CIRCFLOW_ALGORITHM_ON_TIME},
         {CIRCFLOW_UX_MIN_LATENCY, CIRCFLOW_ALGORITHM_MIN_RTT},
         {CIRCFLOW_UX_LOW_MEM_LATENCY, CIRCFLOW_ALGORITHM_MIN_RTT},
-        {CIRCFLOW_UX_HIGH_THROUGHPUT, CIRCFLOW_ALGORITHM_LOW_RTT},
+        {CIRCFLOW_UX_HIGH_THROUGHPUT, CIRCFLOW_ALGORITHM_ON_TIME},
         {CIRCFLOW_UX_LOW_MEM_THROUGHPUT, CIRCFLOW_ALGORITHM_LOW_RTT},
     };
     circflow_set_id zero = {0};
@@ -516,7 +516,7 @@ static void the_way_to_choose_changes(void **state)
         setup(NULL);
         host_start(&world);
         OK(circflow_set_open(world.client, world.now, &world.client_terms, &world.client_set));
-        assert_int_equal(set_stats().algorithm, CIRCFLOW_ALGORITHM_LOW_RTT); /* Nobody has asked yet. */
+        assert_int_equal(set_stats().algorithm, CIRCFLOW_ALGORITHM_ON_TIME); /* Nobody has asked yet. */
         host_pair(&world);
         OK(circflow_set_adopt_leg(world.client, world.now, world.client_set, world.client_leg[0], rows[i].ux, MS));
         assert_int_equal(set_stats().algorithm, rows[i].algorithm);

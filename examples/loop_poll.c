@@ -136,6 +136,8 @@ int main(void) {
     open_end(&client, 1, CIRCFLOW_ROLE_CLIENT);
     open_end(&relay, 2, CIRCFLOW_ROLE_RELAY);
     check(circflow_set_config_init(&config, sizeof config), "config");
+    /* The default may wait for a better leg; then a program must come back when circflow_engine_get_deadline() says. */
+    config.algorithm = CIRCFLOW_ALGORITHM_LOW_RTT;
     check(circflow_engine_accept_sets(relay.engine, &config), "accept");
     memset(config.nonce, 7, sizeof config.nonce); /* In a real host: secret and random. */
     check(circflow_set_open(client.engine, now_ns, &config, &client.set), "open");

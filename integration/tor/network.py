@@ -40,10 +40,10 @@ PORT_WAIT, BOOTSTRAP_WAIT, SET_WAIT, EVENTS_WAIT, END_WAIT = 60, 300, 300, 60, 1
 CIRCUITS_BUILT = 3
 
 # What CIRCFLOW_ALGORITHM may say. With "ux", which is the default, a sender goes by the receiver's wish: a client's
-# exit uses LowRTT, and an exit's client MinRTT.
+# exit uses OnTime (LowRTT in stock tor), and an exit's client MinRTT.
 ALGORITHMS = ["ux", "minrtt", "lowrtt", "cwndrtt", "ontime", "ecf", "blest", "otias", "random"]
 # Those that leave no leg unused that has room. The others may judge that one leg alone is faster.
-BOTH_LEGS = ["ux", "lowrtt", "random"]
+BOTH_LEGS = ["lowrtt", "random"]
 
 # who runs circflow -> the nodes with it
 MIXES = {

@@ -460,7 +460,7 @@ test_handshake(void *arg)
   tt_int_op(sent[DESTROY], OP_EQ, 0);
   /* Each end does what the other wants of it. */
   tt_int_op(client(0)->conflux->params.alg, OP_EQ, CONFLUX_ALG_MINRTT);
-  tt_int_op(exit_of(0)->conflux->params.alg, OP_EQ, CONFLUX_ALG_LOWRTT);
+  tt_str_op(flow_algorithm_name(exit_of(0)->conflux), OP_EQ, "ontime");
   /* LINKED is nothing that tor would count as dropped. */
   tt_int_op(paths[0].client->n_delivered_read_circ_bw, OP_EQ, LINK_LEN);
  done:
@@ -896,6 +896,8 @@ use_both_legs(circuit_t *leg0, circuit_t *leg1, edge_connection_t *stream)
   } else {
     conflux_update_n_streams(TO_OR_CIRCUIT(leg0), stream);
   }
+  /* Round trips alone say which leg it is. */
+  leg0->conflux->params.alg = CONFLUX_ALG_LOWRTT;
   conflux_update_rtt(leg0->conflux, leg0, 1000);
   conflux_update_rtt(leg0->conflux, leg1, 2000);
   send_data(leg0, 31);
@@ -1833,18 +1835,18 @@ test_algorithm_names(void *arg)
   (void) arg;
   static const struct { const char *asked, *at_client, *at_exit, *said; } rows[] = {
     /* As the other end wishes: an exit the lowest latency, a client throughput. */
-    { NULL, "minrtt", "lowrtt", NULL }, { "", "minrtt", "lowrtt", NULL }, { "ux", "minrtt", "lowrtt", NULL },
-    { "UX", "minrtt", "lowrtt", NULL },
+    { NULL, "minrtt", "ontime", NULL }, { "", "minrtt", "ontime", NULL }, { "ux", "minrtt", "ontime", NULL },
+    { "UX", "minrtt", "ontime", NULL },
     { "minrtt", "minrtt", "minrtt", "chosen by minrtt" }, { "lowrtt", "lowrtt", "lowrtt", "chosen by lowrtt" },
     { "cwndrtt", "cwndrtt", "cwndrtt", "chosen by cwndrtt" }, { "ontime", "ontime", "ontime", "chosen by ontime" },
     { "OnTime", "ontime", "ontime", "chosen by ontime" }, { "ecf", "ecf", "ecf", "chosen by ecf" },
     { "blest", "blest", "blest", "chosen by blest" }, { "otias", "otias", "otias", "chosen by otias" },
     { "random", "random", "random", "chosen by random" },
     /* Said once, and the default is used. */
-    { "fastest", "minrtt", "lowrtt", "is \"fastest\", which is no algorithm" },
-    { "ontime ", "minrtt", "lowrtt", "The names are minrtt, lowrtt, cwndrtt, ontime, ecf, blest, otias, random" },
-    { "on-time", "minrtt", "lowrtt", "which is no algorithm" }, { "4", "minrtt", "lowrtt", "which is no algorithm" },
-    { "ecf,blest", "minrtt", "lowrtt", "which is no algorithm" },
+    { "fastest", "minrtt", "ontime", "is \"fastest\", which is no algorithm" },
+    { "ontime ", "minrtt", "ontime", "The names are minrtt, lowrtt, cwndrtt, ontime, ecf, blest, otias, random" },
+    { "on-time", "minrtt", "ontime", "which is no algorithm" }, { "4", "minrtt", "ontime", "which is no algorithm" },
+    { "ecf,blest", "minrtt", "ontime", "which is no algorithm" },
   };
   for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
     TT_BLATHER(("row %d", (int) i));

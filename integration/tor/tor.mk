@@ -25,7 +25,7 @@ check-tor: tor-tests ## Tor's own tests, also under valgrind, and a private netw
 	@$(MAKE) --no-print-directory tor-valgrind
 	@$(MAKE) --no-print-directory tor-rows
 	@$(MAKE) --no-print-directory tor-network
-	@$(MAKE) --no-print-directory tor-network ALGORITHM=ontime NETWORK='--mix client --mix exit --no-controls'
+	@$(MAKE) --no-print-directory tor-network ALGORITHM='lowrtt ontime' NETWORK='--mix client --mix exit --no-controls'
 	@$(MAKE) --no-print-directory tor-halfclosed
 	@$(MAKE) --no-print-directory check-shadow-tors
 	@echo "check-tor: OK"

@@ -235,10 +235,10 @@ impl Policy {
     ///
     /// | wish | algorithm | SWITCHes | why |
     /// |---|---|---|---|
-    /// | none | LowRTT | any | what C Tor does for it: all legs are used |
+    /// | none | OnTime | any | as fast as the best leg alone, or faster; LowRTT, which C Tor has, is slower on unequal legs |
     /// | latency | MinRTT | any | all go the shortest way, and hardly a message waits for order |
     /// | latency, low memory | MinRTT | one in a window | legs with like round trips do not take turns |
-    /// | throughput | LowRTT | any | what C Tor does: no window is idle while another is full |
+    /// | throughput | OnTime | any | the same |
     /// | throughput, low memory | LowRTT | one in a window | all legs are used; runs bound what is held for order |
     ///
     /// For the last one C Tor has MinRTT, which gives up the throughput that was asked for.
@@ -247,7 +247,7 @@ impl Policy {
     /// another algorithm, and still keeps to low memory. A host that names the leg itself is bound by neither.
     pub fn for_ux(ux: Ux) -> Policy {
         let (algorithm, saves_memory) = match ux {
-            Ux::NoOpinion | Ux::HighThroughput => (Algorithm::LowRtt, false),
+            Ux::NoOpinion | Ux::HighThroughput => (Algorithm::OnTime, false),
             Ux::MinLatency => (Algorithm::MinRtt, false),
             Ux::LowMemLatency => (Algorithm::MinRtt, true),
             Ux::LowMemThroughput => (Algorithm::LowRtt, true),
