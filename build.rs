@@ -29,6 +29,7 @@ const SECTIONS: &[Section] = &[
             ("parameters of a consensus", "engine/param.rs"),
             ("figures", "engine/stats.rs"),
             ("totals", "engine/counters.rs"),
+            ("memory", "engine/memory.rs"),
             ("what happened", "engine/record.rs"),
         ],
     ),

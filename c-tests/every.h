@@ -85,6 +85,7 @@ static const circflow_queue_sink every_sink = {every_try_send, every_is_closed, 
     CALL(circflow_engine_tick, EVERY_NOW)                                                                              \
     CALL(circflow_engine_set_clock, EVERY_NOW)                                                                         \
     CALL(circflow_engine_trim, &every_number)                                                                          \
+    CALL(circflow_engine_choose_victims, 1, &every_victim, 1, &every_count, &every_number)                             \
     CALL(circflow_engine_record, 4096, CIRCFLOW_RECORD_ALL)                                                            \
     CALL(circflow_engine_set_record_sink, NULL, NULL)                                                                  \
     CALL(circflow_engine_get_stats, &every_engine_stats)                                                               \

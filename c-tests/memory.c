@@ -121,6 +121,92 @@ static void tokens_taken_at_once_are_no_longer_counted(void **state)
     }
 }
 
+/* --- Victims of one engine --- */
+
+static size_t choose(size_t at, uint64_t wanted, circflow_victim *victims, size_t cap, uint64_t *bytes)
+{
+    size_t count = 99;
+    OK(circflow_engine_choose_victims(loops[at], wanted, victims, cap, &count, bytes));
+    return count;
+}
+
+/* A set with `messages` of 1,000 bytes behind a hole. Its tag is `number`. */
+static circflow_set_id set_behind_a_hole(uint32_t number, size_t messages)
+{
+    const circflow_circuit_id leg = leg_of(0, number);
+    const circflow_set_id set = host_first(host_drain(loops[0]), CIRCFLOW_INSN_LINKED)->set;
+    OK(circflow_set_retag(loops[0], set, number));
+    OK(feed(0, leg, host_switch(0, 1)));
+    for (size_t i = 0; i < messages; i++)
+        OK(feed(0, leg, host_token(0, 1000 * number + i, 1000)));
+    return set;
+}
+
+static void an_engine_names_its_largest_and_oldest(void **state)
+{
+    circflow_victim victims[4];
+    circflow_set_id sets[3];
+    uint64_t bytes = 1;
+    size_t count;
+    (void)state;
+    start(1);
+    IS(CIRCFLOW_ERR_NULL, circflow_engine_choose_victims(NULL, 1, victims, 4, &count, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_engine_choose_victims(loops[0], 1, NULL, 4, &count, NULL));
+    IS(CIRCFLOW_ERR_NULL, circflow_engine_choose_victims(loops[0], 1, victims, 4, NULL, NULL));
+    assert_int_equal(choose(0, UINT64_MAX, victims, 4, &bytes), 0);
+    assert_int_equal(bytes, 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        sets[i] = set_behind_a_hole(i + 1, 3 - i);
+        world.now += SECOND;
+    }
+    assert_int_equal(choose(0, 0, victims, 4, &bytes), 0);
+    assert_int_equal(choose(0, 1, NULL, 0, &bytes), 0);
+    assert_int_equal(bytes, 0);
+    /* Its 3,000 bytes are enough, below, at, and not above. */
+    assert_int_equal(choose(0, 3000, victims, 4, &bytes), 1);
+    assert_int_equal(victims[0].set.v, sets[0].v);
+    assert_int_equal(victims[0].circuit.v, 0);
+    assert_int_equal(victims[0].tag, 1);
+    assert_int_equal(victims[0].engine_number, 10);
+    assert_int_equal(bytes, 3000);
+    assert_int_equal(choose(0, 2001, victims, 4, &bytes), 2);
+    assert_int_equal(victims[0].tag, 2);
+    assert_int_equal(victims[1].tag, 3);
+    assert_int_equal(bytes, 3000);
+    assert_int_equal(choose(0, UINT64_MAX, victims, 4, &bytes), 0);
+    assert_int_equal(host_stats(loops[0]).held_bytes, 6000); /* Nothing is freed by asking. */
+    for (size_t i = 0; i < 3; i++)
+        OK(circflow_set_close(loops[0], world.now, sets[i]));
+    drain(0);
+    assert_int_equal(host_stats(loops[0]).held_bytes, 0);
+}
+
+/* What was taken since the engine's book was written down does not count. */
+static void an_engine_looks_at_what_is_still_held(void **state)
+{
+    circflow_victim victim;
+    uint64_t tokens[100], bytes;
+    size_t count;
+    (void)state;
+    start(1);
+    const circflow_circuit_id leg = leg_of(0, 1), other = leg_of(0, 1);
+    const circflow_set_id set = host_first(host_drain(loops[0]), CIRCFLOW_INSN_LINKED)->set;
+    OK(feed(0, leg, host_switch(0, 1)));
+    for (uint64_t i = 0; i < 100; i++)
+        OK(feed(0, leg, host_token(0, 100 + i, 1000)));
+    const circflow_set_id small = set_behind_a_hole(2, 2);
+    OK(feed(0, other, host_data(0, "the hole")));
+    OK(circflow_set_poll_tokens(loops[0], set, tokens, 100, &count));
+    assert_int_equal(count, 100);
+    for (size_t i = 0; i < count; i++)
+        host_give_back(&ledger, tokens[i], 1000);
+    assert_int_equal(choose(0, 1, &victim, 1, &bytes), 1);
+    assert_int_equal(victim.set.v, small.v);
+    assert_int_equal(bytes, 2000);
+    OK(circflow_set_close(loops[0], world.now, small));
+    drain(0);
+}
+
 /* --- One budget that sees everything --- */
 
 static circflow_message relay_cell(uint64_t token)
@@ -583,6 +669,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(tokens_taken_at_once_are_no_longer_counted),
+        TEST(an_engine_names_its_largest_and_oldest),
+        TEST(an_engine_looks_at_what_is_still_held),
         TEST(cells_at_edges_are_counted),
         TEST(held_sends_are_counted),
         TEST(nothing_is_reserved_after_the_last_instruction),

@@ -16,8 +16,9 @@
  *        life                             config_init new free
  *        turns of your loop               poll drain get_deadline tick set_clock
  *        parameters of a consensus        set_param get_param
- *        figures                          get_stats trim get_last_detail
+ *        figures                          get_stats get_last_detail
  *        totals                           get_counters write_metrics
+ *        memory                           trim choose_victims
  *        what happened                    record record_read set_record_sink
  *   6. Circuits, circflow_circuit_*
  *        life                             config_init open built set_flags close gone
@@ -1311,15 +1312,6 @@ typedef struct circflow_engine_stats {
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_engine_get_stats(struct circflow_engine *engine, struct circflow_engine_stats *stats);
 
-/* Gives unused memory for held messages back to the system. circflow keeps that memory otherwise, so that it need not
- * allocate again. Call this when you are short of memory, or idle.
- *
- * @param freed_out  Bytes given back. May be NULL.
- *
- * Own statuses: none.
- * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_engine_trim(struct circflow_engine *engine, uint64_t *freed_out);
-
 /* Gives a sentence about the last call on the engine, if that failed: for INVALID which argument is wrong, for NO_ROOM
  * which leg lacks what, for PEER which circuit. If there is no more to say, it is the text of circflow_status_text().
  * It is empty after a call that succeeded, so ask at once. This function itself does not count as a call. For a
@@ -1493,6 +1485,60 @@ enum circflow_status circflow_engine_write_metrics(struct circflow_engine *engin
                                                    char *buf,
                                                    size_t buf_cap,
                                                    size_t *len_out);
+
+/* ---- Engines: memory ---- */
+
+/* A set or a circuit to close, so that memory becomes free. */
+typedef struct circflow_victim {
+  /* The number of its engine. Close it there, on the thread of that engine, with circflow_set_close() or
+   * circflow_circuit_close(). It may have ended by then (CIRCFLOW_ERR_STALE_ID). */
+  uint32_t engine_number;
+  /* Zero. */
+  uint32_t reserved;
+  /* The set; zero when it is a circuit. */
+  struct circflow_set_id set;
+  /* The bytes that it holds. From circflow_hub_choose_victims() they are those that its engine last told the hub, and
+   * a set may hold three eighths more. */
+  uint64_t bytes;
+  /* The circuit; zero when it is a set. It can be a leg, because of cells that wait at its own edges. */
+  struct circflow_circuit_id circuit;
+  /* Your tag of the set or circuit. 0 from circflow_hub_choose_victims(), which knows no tags. */
+  uint64_t tag;
+} circflow_victim;
+
+/* Gives unused memory for held messages back to the system. circflow keeps that memory otherwise, so that it need not
+ * allocate again. Call this when you are short of memory, or idle.
+ *
+ * @param freed_out  Bytes given back. May be NULL.
+ *
+ * Own statuses: none.
+ * Inside drain: yes. Since: 0.1. */
+enum circflow_status circflow_engine_trim(struct circflow_engine *engine, uint64_t *freed_out);
+
+/* Names sets and circuits of this engine to close, so that `bytes_wanted` bytes become free. Those with the greatest
+ * product of bytes and age of the oldest byte come first. One that holds less than a quarter of its share
+ * (held_bytes_max divided by the number of holders) comes only when no larger one is left. Each costs about the same,
+ * however many sets and circuits there are. It frees nothing: you close the victims, with circflow_set_close() or
+ * circflow_circuit_close(). A victim is not named again until it holds nothing any more. circflow does the same by
+ * itself at a cap of its own; this function is for a host that needs memory for other reasons.
+ *
+ * Bytes of tokens are what you said that they cost (circflow_message.cost_bytes).
+ *
+ * @param victims      Entries of room.
+ * @param victim_cap   Entries of room in victims. If they are too few, fewer bytes become free: close these, and call
+ *                     again.
+ * @param count_out    Entries written. 0 when nothing is held that was not named before.
+ * @param bytes_out    Bytes that these victims hold together. May be NULL.
+ *
+ * Own statuses: none.
+ * Inside drain: yes. Since: 0.1. */
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_engine_choose_victims(struct circflow_engine *engine,
+                                                    uint64_t bytes_wanted,
+                                                    struct circflow_victim *victims,
+                                                    size_t victim_cap,
+                                                    size_t *count_out,
+                                                    uint64_t *bytes_out);
 
 /* ---- Engines: what happened ---- */
 
@@ -2963,21 +3009,6 @@ typedef struct circflow_hub_config {
   uint64_t held_bytes_max;
 } circflow_hub_config;
 
-/* A set or a circuit to close, so that memory becomes free. */
-typedef struct circflow_victim {
-  /* The number of its engine. Close it there, on the thread of that engine, with circflow_set_close() or
-   * circflow_circuit_close(). It may have ended by then (CIRCFLOW_ERR_STALE_ID). */
-  uint32_t engine_number;
-  /* Zero. */
-  uint32_t reserved;
-  /* The set; zero when it is a circuit. */
-  struct circflow_set_id set;
-  /* The bytes that it holds, as its engine last told the hub. A set may hold three eighths more. */
-  uint64_t bytes;
-  /* The circuit; zero when it is a set. It can be a leg, because of cells that wait at its own edges. */
-  struct circflow_circuit_id circuit;
-} circflow_victim;
-
 /* Figures of a hub. Set size to sizeof before each call. */
 typedef struct circflow_hub_stats {
   /* sizeof(circflow_hub_stats) as your compiler saw it. */
@@ -3084,7 +3115,8 @@ enum circflow_status circflow_engine_join(struct circflow_engine *engine,
  * and age of the oldest byte come first. One that holds less than a quarter of its share (the cap divided by the
  * number of holders) comes only when no larger one is left. You may call it on any thread; it answers at once. It
  * frees nothing: you close the victims. A victim is not named again until it holds nothing any more. circflow does the
- * same by itself when an engine finds no room; this function is for a host that needs memory for other reasons.
+ * same by itself when an engine finds no room; this function is for a host that needs memory for other reasons. Without
+ * a hub, circflow_engine_choose_victims() does it for one engine.
  *
  * @param victims      Entries of room.
  * @param victim_cap   Entries of room in victims. If they are too few, fewer bytes become free.

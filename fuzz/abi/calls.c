@@ -793,6 +793,8 @@ static void engine_rest(int at)
         break;
     case 0:
         (void)DONE(circflow_engine_trim(engine, maybe(&number)));
+        if (DONE(circflow_engine_choose_victims(engine, number, victims, take8() % 5, &len, maybe(&number))))
+            MUST(len <= 4);
         break;
     case 1:
         len = take8() % 4 == 0 ? 5 : sizeof text;

@@ -6,7 +6,7 @@ use crate::base::{limits, Id, Nanos, Over};
 use crate::conflux::{Cause, Fault};
 use crate::engine::{Circuit, Engine, Error, Place};
 use crate::event::Event;
-use crate::hub::{Cargo, Left};
+use crate::hub::{Cargo, Left, Victim};
 use crate::message::{Lane, Token};
 use crate::reactor::Side;
 
@@ -119,6 +119,38 @@ impl Engine {
             }
         }
         None
+    }
+
+    /// Names sets and circuits of ours to close until they hold `wanted` bytes in all, at most `most` of them, and
+    /// answers the bytes that they hold. The host closes them. One that was named is not named again until it has held
+    /// nothing.
+    pub fn choose_victims(&mut self, wanted: u64, most: usize, out: &mut Vec<Victim>) -> u64 {
+        let (now, cap) = (self.time.clock.latest(), self.held.store.budget().cap());
+        let mut bytes: u64 = 0;
+        for _ in 0..most {
+            if bytes >= wanted {
+                break;
+            }
+            // As in choose_victim(): what the book says of ours can be old.
+            let mut looks = 0..limits::VICTIM_LOOKS;
+            let found = loop {
+                let Some(found) = self.held.ledger.worst(now, cap) else { return bytes };
+                if looks.next().is_none() || !self.shrank(found.id) {
+                    break found;
+                }
+            };
+            if self.held.ledger.name(found.id) {
+                bytes = bytes.saturating_add(found.bytes);
+                out.push(found);
+            }
+        }
+        bytes
+    }
+
+    /// The host's tag of a set or circuit; 0 when there is none.
+    pub fn tag_of(&self, id: Id) -> u64 {
+        let of_set = self.sets.get(id).map(|state| state.terms().tag);
+        of_set.or_else(|| self.circuits.get(id).map(|circuit| circuit.config.tag)).unwrap_or(0)
     }
 
     /// Closes a set or circuit of ours. Everything is queued: no token is handed back inside this call.

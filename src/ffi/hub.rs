@@ -2,15 +2,15 @@
 
 use super::door;
 use super::engine::circflow_engine;
+use super::engine::memory::{circflow_victim, write_victims};
 use super::handle::{self, Sign};
-use super::id::*;
 use super::out::Out;
 use super::outside;
 use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
-use crate::base::{limits, Id};
-use crate::engine::{is_set, EngineHub};
+use crate::base::limits;
+use crate::engine::EngineHub;
 use crate::hub;
 use libc::{c_void, size_t};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -38,23 +38,6 @@ pub struct circflow_hub_config {
     /// Messages that wait to be handed back to you do not count. With 0 nothing may wait: the first message out of
     /// order closes its set, and the first cell at a full channel closes its circuit. Default 1 GiB.
     pub held_bytes_max: u64,
-}
-
-/// A set or a circuit to close, so that memory becomes free.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct circflow_victim {
-    /// The number of its engine. Close it there, on the thread of that engine, with circflow_set_close() or
-    /// circflow_circuit_close(). It may have ended by then (CIRCFLOW_ERR_STALE_ID).
-    pub engine_number: u32,
-    /// Zero.
-    pub reserved: u32,
-    /// The set; zero when it is a circuit.
-    pub set: circflow_set_id,
-    /// The bytes that it holds, as its engine last told the hub. A set may hold three eighths more.
-    pub bytes: u64,
-    /// The circuit; zero when it is a set. It can be a leg, because of cells that wait at its own edges.
-    pub circuit: circflow_circuit_id,
 }
 
 /// Figures of a hub. Set size to sizeof before each call.
@@ -237,7 +220,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_join(
 /// and age of the oldest byte come first. One that holds less than a quarter of its share (the cap divided by the
 /// number of holders) comes only when no larger one is left. You may call it on any thread; it answers at once. It
 /// frees nothing: you close the victims. A victim is not named again until it holds nothing any more. circflow does the
-/// same by itself when an engine finds no room; this function is for a host that needs memory for other reasons.
+/// same by itself when an engine finds no room; this function is for a host that needs memory for other reasons. Without
+/// a hub, circflow_engine_choose_victims() does it for one engine.
 ///
 /// @param victims      Entries of room.
 /// @param victim_cap   Entries of room in victims. If they are too few, fewer bytes become free.
@@ -267,21 +251,8 @@ pub unsafe extern "C-unwind" fn circflow_hub_choose_victims(
         }
         let mut found = Vec::new();
         let bytes = hub.reclaim(bytes_wanted, victim_cap, &mut found);
-        for (index, victim) in found.iter().enumerate() {
-            // SAFETY: no more than `victim_cap` were found, and so many entries are there by the contract of this
-            // function.
-            unsafe {
-                victims.add(index).write(circflow_victim {
-                    engine_number: u32::from(victim.engine),
-                    reserved: 0,
-                    set: circflow_set_id::new(if is_set(victim.id) { victim.id } else { Id::NONE }),
-                    bytes: victim.bytes,
-                    circuit: circflow_circuit_id::new(if is_set(victim.id) { Id::NONE } else { victim.id }),
-                })
-            };
-        }
-        // SAFETY: not NULL, and there is room by the contract of this floor.
-        unsafe { count_out.write(found.len()) };
+        // SAFETY: room for `victim_cap` entries, and no more were found; `count_out` is not NULL, and there is room.
+        unsafe { write_victims(&found, |_| 0, victims, count_out) };
         // SAFETY: NULL or room, by the contract of this floor.
         unsafe { Out::give(bytes_out, bytes) };
         CIRCFLOW_OK

@@ -122,7 +122,7 @@ impl Ledger {
     }
 
     /// Names a holder and takes it out of the book. False when it is not there any more.
-    fn name(&self, id: Id) -> bool {
+    pub fn name(&self, id: Id) -> bool {
         let mut book = self.book.lock();
         let Some((seat, note)) = book.places.remove(&id) else { return false };
         book.holders.leave(seat);

@@ -2,6 +2,7 @@
 //! happened: `record`, and how often: `counters`, `metrics`.
 
 mod counters;
+pub mod memory;
 mod metrics;
 mod param;
 mod record;

@@ -1,4 +1,4 @@
-//! Figures of an engine, its memory, and the sentence about its last failure.
+//! Figures of an engine, and the sentence about its last failure.
 
 use super::circflow_engine;
 use crate::engine;
@@ -119,29 +119,6 @@ pub(super) fn engine_stats(stats: &engine::EngineStats) -> circflow_engine_stats
         padding_sent: stats.spent.padding,
         others_sent: stats.spent.other,
         padding_refused: stats.spent.refused,
-    }
-}
-
-/// Gives unused memory for held messages back to the system. circflow keeps that memory otherwise, so that it need not
-/// allocate again. Call this when you are short of memory, or idle.
-///
-/// @param freed_out  Bytes given back. May be NULL.
-///
-/// Own statuses: none.
-/// Inside drain: yes. Since: 0.1.
-#[no_mangle]
-pub unsafe extern "C-unwind" fn circflow_engine_trim(
-    engine: *mut circflow_engine,
-    freed_out: *mut u64,
-) -> circflow_status {
-    // SAFETY: the contract of this floor, which the caller keeps.
-    unsafe {
-        door::enter(engine, |core| {
-            let freed = core.trim() as u64;
-            // SAFETY: NULL or room, by the contract of this floor.
-            Out::give(freed_out, freed);
-            Ok(())
-        })
     }
 }
 
