@@ -173,9 +173,6 @@ void flow_set_release(flow_set_t *set);
 /* Closes all legs of a set, for a reason of ours. */
 void flow_set_close(flow_set_t *set, int reason);
 
-/* The set that holds most messages; NULL when none holds any. */
-flow_set_t *flow_set_with_most(void);
-
 static inline flow_set_t *
 flow_set_of(conflux_t *cfx)
 {

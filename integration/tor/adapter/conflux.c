@@ -314,10 +314,15 @@ sacrifice(flow_set_t *set)
 size_t
 conflux_handle_oom(size_t bytes_to_remove)
 {
-  size_t freed = 0;
-  flow_set_t *set;
-  while (freed < bytes_to_remove && (set = flow_set_with_most()))
-    freed += sacrifice(set);
+  size_t freed = 0, count = 0;
+  struct circflow_victim victim;
+  /* One at a time: the end of a set can end others. */
+  while (flow_engine && freed < bytes_to_remove &&
+         circflow_engine_choose_victims(flow_engine, 1, &victim, 1, &count, NULL) == CIRCFLOW_OK && count > 0) {
+    /* What circuits hold for padding is not in tor's account of conflux. */
+    if (victim.set.v != 0)
+      freed += sacrifice((flow_set_t *) (uintptr_t) victim.tag);
+  }
   free_spares();
   if (flow_engine)
     (void) circflow_engine_trim(flow_engine, NULL);

@@ -354,19 +354,6 @@ conflux_mark_all_for_close(const uint8_t *nonce, bool is_client, int reason)
     flow_set_close(set, reason);
 }
 
-flow_set_t *
-flow_set_with_most(void)
-{
-  flow_set_t *most = NULL;
-  for (int is_client = 0; is_client < 2; is_client++) {
-    DIGEST256MAP_FOREACH(pool_of(is_client)->linked, nonce, flow_set_t *, set) {
-      if (set->tor.ooo_q_alloc_cost > (most ? most->tor.ooo_q_alloc_cost : 0))
-        most = set;
-    } DIGEST256MAP_FOREACH_END;
-  }
-  return most;
-}
-
 /* ---- Streams: all legs of a set have the same ---- */
 
 static bool
