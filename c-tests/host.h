@@ -19,7 +19,7 @@
 #define HOST_START (100 * SECOND)
 #define HOST_HOPS 3
 #define HOST_EVENTS_MAX 2048
-#define HOST_TOKENS_MAX 4096
+#define HOST_TOKENS_MAX 65536
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Says what a call answered, by name, when it is not what was wanted. */

@@ -138,7 +138,7 @@ static circflow_set_id set_behind_a_hole(uint32_t number, size_t messages)
     OK(circflow_set_retag(loops[0], set, number));
     OK(feed(0, leg, host_switch(0, 1)));
     for (size_t i = 0; i < messages; i++)
-        OK(feed(0, leg, host_token(0, 1000 * number + i, 1000)));
+        OK(feed(0, leg, host_token(0, 4 * number + i, 1000)));
     return set;
 }
 
@@ -205,6 +205,26 @@ static void an_engine_looks_at_what_is_still_held(void **state)
     assert_int_equal(bytes, 2000);
     OK(circflow_set_close(loops[0], world.now, small));
     drain(0);
+}
+
+/* What OOM handlers of hosts do: half of what 16,000 sets hold has to go, a set for each message. */
+static void half_of_many_sets_go(void **state)
+{
+    enum { SETS = 16000 };
+    circflow_victim victim;
+    uint64_t freed = 0, bytes;
+    (void)state;
+    start(1);
+    for (uint32_t i = 1; i <= SETS; i++)
+        set_behind_a_hole(i, 1);
+    for (uint64_t last = 0; freed < SETS / 2 * 1000; freed += bytes, last = victim.tag) {
+        assert_int_equal(choose(0, 1, &victim, 1, &bytes), 1);
+        assert_int_equal(bytes, 1000);
+        assert_int_equal(victim.tag, last + 1); /* Each once, and the oldest first. */
+        OK(circflow_set_close(loops[0], world.now, victim.set));
+        drain(0);
+    }
+    assert_int_equal(host_stats(loops[0]).held_bytes, SETS / 2 * 1000);
 }
 
 /* --- One budget that sees everything --- */
@@ -671,6 +691,7 @@ int main(void)
         TEST(tokens_taken_at_once_are_no_longer_counted),
         TEST(an_engine_names_its_largest_and_oldest),
         TEST(an_engine_looks_at_what_is_still_held),
+        TEST(half_of_many_sets_go),
         TEST(cells_at_edges_are_counted),
         TEST(held_sends_are_counted),
         TEST(nothing_is_reserved_after_the_last_instruction),
