@@ -1497,8 +1497,8 @@ typedef struct circflow_victim {
   uint32_t reserved;
   /* The set; zero when it is a circuit. */
   struct circflow_set_id set;
-  /* The bytes that it holds. From circflow_hub_choose_victims() they are those that its engine last told the hub, and
-   * a set may hold three eighths more. */
+  /* The bytes that it holds. From circflow_hub_choose_victims() they are those that its engine last told the hub,
+   * and a set may hold three eighths more. */
   uint64_t bytes;
   /* The circuit; zero when it is a set. It can be a leg, because of cells that wait at its own edges. */
   struct circflow_circuit_id circuit;
@@ -3115,8 +3115,8 @@ enum circflow_status circflow_engine_join(struct circflow_engine *engine,
  * and age of the oldest byte come first. One that holds less than a quarter of its share (the cap divided by the
  * number of holders) comes only when no larger one is left. You may call it on any thread; it answers at once. It
  * frees nothing: you close the victims. A victim is not named again until it holds nothing any more. circflow does the
- * same by itself when an engine finds no room; this function is for a host that needs memory for other reasons. Without
- * a hub, circflow_engine_choose_victims() does it for one engine.
+ * same by itself when an engine finds no room; this function is for a host that needs memory for other reasons.
+ * Without a hub, circflow_engine_choose_victims() does it for one engine.
  *
  * @param victims      Entries of room.
  * @param victim_cap   Entries of room in victims. If they are too few, fewer bytes become free.

@@ -220,8 +220,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_join(
 /// and age of the oldest byte come first. One that holds less than a quarter of its share (the cap divided by the
 /// number of holders) comes only when no larger one is left. You may call it on any thread; it answers at once. It
 /// frees nothing: you close the victims. A victim is not named again until it holds nothing any more. circflow does the
-/// same by itself when an engine finds no room; this function is for a host that needs memory for other reasons. Without
-/// a hub, circflow_engine_choose_victims() does it for one engine.
+/// same by itself when an engine finds no room; this function is for a host that needs memory for other reasons.
+/// Without a hub, circflow_engine_choose_victims() does it for one engine.
 ///
 /// @param victims      Entries of room.
 /// @param victim_cap   Entries of room in victims. If they are too few, fewer bytes become free.

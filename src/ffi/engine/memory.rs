@@ -22,8 +22,8 @@ pub struct circflow_victim {
     pub reserved: u32,
     /// The set; zero when it is a circuit.
     pub set: circflow_set_id,
-    /// The bytes that it holds. From circflow_hub_choose_victims() they are those that its engine last told the hub, and
-    /// a set may hold three eighths more.
+    /// The bytes that it holds. From circflow_hub_choose_victims() they are those that its engine last told the hub,
+    /// and a set may hold three eighths more.
     pub bytes: u64,
     /// The circuit; zero when it is a set. It can be a leg, because of cells that wait at its own edges.
     pub circuit: circflow_circuit_id,
