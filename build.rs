@@ -237,6 +237,7 @@ fn whole(contents: &str, body: &str) -> String {
 #define CIRCFLOW_VERSION_PATCH {patch}
 #define CIRCFLOW_VERSION ((CIRCFLOW_VERSION_MAJOR << 16) | (CIRCFLOW_VERSION_MINOR << 8) | CIRCFLOW_VERSION_PATCH)
 
+/* Marks functions whose answer has to be looked at; the compiler warns where it is not. */
 #if defined(__GNUC__)
 #define CIRCFLOW_MUST_USE __attribute__((warn_unused_result))
 #else

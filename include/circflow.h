@@ -132,22 +132,22 @@
  *
  * A loop looks like this:
  *
- *     on a cell:    decrypt it; circflow_circuit_receive(); act on the verdict; drain; arm the timer
- *     on a stream:  circflow_set_send(); write SWITCH if the verdict says so, then the message; drain; arm the timer
- *     on SENDME:    circflow_leg_update(); drain; arm the timer
- *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_get_deadline()
+ *     on a cell:     decrypt it; circflow_circuit_receive(); act on the verdict; drain; arm the timer
+ *     on a stream:   circflow_set_send(); write SWITCH if the verdict says so, then the message; drain; arm the timer
+ *     on SENDME:     circflow_leg_update(); drain; arm the timer
+ *     on the timer:  circflow_engine_tick(); drain; arm the timer with circflow_engine_get_deadline()
  *
  * circflow can also run a circuit (CIRCFLOW_CIRCUIT_REACTOR): it then does congestion control, SENDMEs, streams and
  * the waiting at edges. The loop looks like this:
  *
- *     on a cell:    decrypt it; if it is recognised, circflow_circuit_receive() with its digest, else
- *                   circflow_circuit_relay(); act on the verdict; drain; arm the timer
- *     on a stream:  circflow_stream_choose(); read from that stream; circflow_stream_send(); write SWITCH if the
- *                   verdict says so, then the message; circflow_circuit_add_digest() if it is wanted; repeat until
- *                   there is no room or no stream; drain; arm the timer
- *     on written:   circflow_stream_flushed() for bytes that have left a stream's buffer; drain; arm the timer
- *     on a channel: circflow_channel_set_room() when it has room, once for all circuits on it; drain. (Or, in an
- *                   order of your own, circflow_circuit_set_writable() for each, when it is full or has room)
+ *     on a cell:     decrypt it; if it is recognised, circflow_circuit_receive() with its digest, else
+ *                    circflow_circuit_relay(); act on the verdict; drain; arm the timer
+ *     on a stream:   circflow_stream_choose(); read from that stream; circflow_stream_send(); write SWITCH if the
+ *                    verdict says so, then the message; circflow_circuit_add_digest() if it is wanted; repeat until
+ *                    there is no room or no stream; drain; arm the timer
+ *     on written:    circflow_stream_flushed() for bytes that have left a stream's buffer; drain; arm the timer
+ *     on a channel:  circflow_channel_set_room() when it has room, once for all circuits on it; drain. (Or, in an
+ *                    order of your own, circflow_circuit_set_writable() for each, when it is full or has room)
  *
  * circflow_queue stands beside the engines. It is a small backlog before a sink of yours that can be full. It calls
  * that sink inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
@@ -218,6 +218,7 @@
 #define CIRCFLOW_VERSION_PATCH 0
 #define CIRCFLOW_VERSION ((CIRCFLOW_VERSION_MAJOR << 16) | (CIRCFLOW_VERSION_MINOR << 8) | CIRCFLOW_VERSION_PATCH)
 
+/* Marks functions whose answer has to be looked at; the compiler warns where it is not. */
 #if defined(__GNUC__)
 #define CIRCFLOW_MUST_USE __attribute__((warn_unused_result))
 #else
@@ -234,12 +235,12 @@ extern "C" {
 
 /* The answer of a call: CIRCFLOW_OK, or a negative code in one of five bands:
  *
- *   -1 to  -99  MISUSE   the call was refused and nothing changed; mend the call
- * -100 to -199  NOT_NOW  nothing changed; try again after what the code names
- * -200 to -299  PEER     the peer broke the protocol; the close of the circuit or the set is queued. (From the
- *                        functions for cells and bodies, which know no circuit, the close is yours.)
- * -300 to -399  LIMIT    a cap or a time bound was reached; the close of its victim is queued
- * -500 and on   FATAL    the engine is of no use any more; only circflow_engine_free() works
+ *   MISUSE     -1 to -99: the call was refused and nothing changed; mend the call
+ *   NOT_NOW    -100 to -199: nothing changed; try again after what the code names
+ *   PEER       -200 to -299: the peer broke the protocol; the close of the circuit or the set is queued. (From the
+ *              functions for cells and bodies, which know no circuit, the close is yours.)
+ *   LIMIT      -300 to -399: a cap or a time bound was reached; the close of its victim is queued
+ *   FATAL      -500 and below: the engine is of no use any more; only circflow_engine_free() works
  *
  * circflow_status_class() gives the band of a code, circflow_status_text() a sentence about it, and
  * circflow_status_close_reason() the reason to put into DESTROY. A number is never used again for another meaning.
@@ -733,20 +734,20 @@ typedef enum circflow_insn_kind {
    * by the table below, then answer with circflow_padding_answered(). "Queue" means the cells to or through the hop
    * that are queued on this circuit and not written yet, blocked or not.
    *
-   *   your block          BYPASS  REPLACE  queue      do                               answer
-   *   none                any     no       any        send padding                     SENT
-   *   none                any     yes      empty      send padding                     SENT
-   *   none                any     yes      not empty  nothing                          REPLACED
-   *   lets padding pass   yes     no       any        send padding past the block      SENT
-   *   lets padding pass   yes     yes      empty      send padding past the block      SENT
-   *   lets padding pass   yes     yes      blocked    let one queued cell out          RELEASED
-   *   lets padding pass   yes     yes      past it    nothing                          REPLACED
-   *   lets padding pass   no      no       any        queue padding behind the block   SENT
-   *   lets padding pass   no      yes      empty      queue padding behind the block   SENT
-   *   lets padding pass   no      yes      not empty  nothing                          REPLACED
-   *   lets nothing pass   any     no       any        queue padding behind the block   SENT
-   *   lets nothing pass   any     yes      empty      queue padding behind the block   SENT
-   *   lets nothing pass   any     yes      not empty  nothing                          REPLACED */
+   *   your block          BYPASS  REPLACE  queue      do                       answer
+   *   none                any     no       any        send padding             SENT
+   *   none                any     yes      empty      send padding             SENT
+   *   none                any     yes      not empty  nothing                  REPLACED
+   *   lets padding pass   yes     no       any        send past the block      SENT
+   *   lets padding pass   yes     yes      empty      send past the block      SENT
+   *   lets padding pass   yes     yes      blocked    let one queued cell go   RELEASED
+   *   lets padding pass   yes     yes      past it    nothing                  REPLACED
+   *   lets padding pass   no      no       any        queue behind the block   SENT
+   *   lets padding pass   no      yes      empty      queue behind the block   SENT
+   *   lets padding pass   no      yes      not empty  nothing                  REPLACED
+   *   lets nothing pass   any     no       any        queue behind the block   SENT
+   *   lets nothing pass   any     yes      empty      queue behind the block   SENT
+   *   lets nothing pass   any     yes      not empty  nothing                  REPLACED */
   CIRCFLOW_INSN_PADDING = 10,
   /* CIRCFLOW_CIRCUIT_OWN_QUEUE: from now on keep the cells that are queued on this circuit. Do not keep control that
    * must not wait: SENDME, LINK, LINKED, LINKED_ACK, PADDING_NEGOTIATE, PADDING_NEGOTIATED, DESTROY. Drop padding
@@ -1192,8 +1193,9 @@ enum circflow_status circflow_engine_set_clock(struct circflow_engine *engine,
  *                                   on.
  *   cfx_max_legs_set                Sets opened from now on whose legs_max is 0; an exit's are opened by their first
  *                                   LINK.
- *   cfx_num_legs_set                Sets opened from now on whose launches_max is 0: they may launch so many legs, and
- *   cfx_max_unlinked_leg_retry      so many more.
+ *   cfx_num_legs_set, cfx_max_unlinked_leg_retry
+ *                                   Sets opened from now on whose launches_max is 0: they may launch so many legs, and
+ *                                   so many more.
  *   cfx_max_oooq_bytes              Sets opened from now on: the lower of this and held_bytes_max; the
  *                                   largest value, the default, is no bound.
  *   circpad_max_circ_queued_cells   Padders installed or registered from now on whose queued_cells_max is
@@ -3643,11 +3645,11 @@ uint8_t circflow_command_is_multiplexed(uint8_t command);
  * (V0: "recognized" and "digest"; V1: the first 16 bytes). circflow does not change the rest of the cell, as it has no
  * randomness: fill the rest with random bytes, before or after the call (tor-spec 6.1).
  *
- * @param format          CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
- * @param message         The message. Its command, stream id and body are read.
- * @param cell            CIRCFLOW_CELL_BODY_LEN bytes. Written on CIRCFLOW_OK.
- * @param random_from_out The offset in cell at which the random bytes begin; CIRCFLOW_CELL_BODY_LEN when there is no
- *                        room for any. May be NULL.
+ * @param format           CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
+ * @param message          The message. Its command, stream id and body are read.
+ * @param cell             CIRCFLOW_CELL_BODY_LEN bytes. Written on CIRCFLOW_OK.
+ * @param random_from_out  The offset in cell at which the random bytes begin; CIRCFLOW_CELL_BODY_LEN when there is no
+ *                         room for any. May be NULL.
  *
  * Own statuses: CIRCFLOW_ERR_UNENCODABLE. CIRCFLOW_ERR_INVALID: an unknown format, or a message that
  * circflow_circuit_receive() refuses with this status.

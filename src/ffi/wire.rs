@@ -68,11 +68,11 @@ pub extern "C" fn circflow_command_is_multiplexed(command: u8) -> u8 {
 /// (V0: "recognized" and "digest"; V1: the first 16 bytes). circflow does not change the rest of the cell, as it has no
 /// randomness: fill the rest with random bytes, before or after the call (tor-spec 6.1).
 ///
-/// @param format          CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
-/// @param message         The message. Its command, stream id and body are read.
-/// @param cell            CIRCFLOW_CELL_BODY_LEN bytes. Written on CIRCFLOW_OK.
-/// @param random_from_out The offset in cell at which the random bytes begin; CIRCFLOW_CELL_BODY_LEN when there is no
-///                        room for any. May be NULL.
+/// @param format           CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
+/// @param message          The message. Its command, stream id and body are read.
+/// @param cell             CIRCFLOW_CELL_BODY_LEN bytes. Written on CIRCFLOW_OK.
+/// @param random_from_out  The offset in cell at which the random bytes begin; CIRCFLOW_CELL_BODY_LEN when there is no
+///                         room for any. May be NULL.
 ///
 /// Own statuses: CIRCFLOW_ERR_UNENCODABLE. CIRCFLOW_ERR_INVALID: an unknown format, or a message that
 /// circflow_circuit_receive() refuses with this status.
