@@ -328,7 +328,7 @@ impl Writer {
         let count = rows[0].len();
         let wide = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
         let others: usize = (0..count).filter(|column| column + 2 != count).map(|column| wide(column) + 2).sum();
-        let room = PAGE_COLUMNS + 2 - others;
+        let room = PAGE_COLUMNS - others;
         let wraps = |column: usize| column + 2 == count && wide(column) > room;
         let format = |column| match column + 1 == count {
             true => "l".to_owned(),
