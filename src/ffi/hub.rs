@@ -239,10 +239,11 @@ pub unsafe extern "C-unwind" fn circflow_engine_join(
 /// frees nothing: you close the victims. A victim is not named again until it holds nothing any more. circflow does the
 /// same by itself when an engine finds no room; this function is for a host that needs memory for other reasons.
 ///
-/// @param victims      Entries of room.
-/// @param victim_cap   Entries of room in victims. If they are too few, fewer bytes become free.
-/// @param count_out    Entries written.
-/// @param bytes_out    Bytes that these victims hold together. May be NULL.
+/// @param bytes_wanted  The number of bytes that shall become free.
+/// @param victims       Entries of room.
+/// @param victim_cap    Entries of room in victims. If they are too few, fewer bytes become free.
+/// @param count_out     Entries written.
+/// @param bytes_out     Bytes that these victims hold together. May be NULL.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.

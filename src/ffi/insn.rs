@@ -103,6 +103,8 @@ pub enum circflow_insn_kind {
 /// Gives the name of a kind of instruction (circflow_insn.kind), such as "CIRCFLOW_INSN_SEND". The text is static and
 /// never NULL; for an unknown number it is "not a kind of instruction".
 ///
+/// @param kind  The number.
+///
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub extern "C" fn circflow_insn_kind_name(kind: u32) -> *const c_char {

@@ -1,4 +1,4 @@
-//! The header as Doxygen reads it: a group for each section, and comments with Doxygen's marks. The code is the same.
+//! The header as Doxygen reads it: a group for each section and each of its parts, and comments with Doxygen's marks. The code is the same.
 
 use crate::header::{blocks, chapters, names_apart, sections, Block, Item, Kind, Section, HEADER};
 use crate::man::PAGES;
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// Arguments that mean the same everywhere, so that the header explains them once.
-const COMMON: [(&str, &str); 13] = [
+const COMMON: [(&str, &str); 15] = [
     ("engine", "The engine."),
     ("hub", "The hub."),
     ("queue", "The queue."),
@@ -16,7 +16,9 @@ const COMMON: [(&str, &str); 13] = [
     ("stream", "The stream."),
     ("channel", "The channel."),
     ("size", "The size of the struct as your compiler saw it."),
-    ("config", "The struct that is filled."),
+    ("config", "The configuration."),
+    ("counters", "The struct that is filled; its `size` is set."),
+    ("body_len", "Bytes of the body."),
     ("stats", "The struct that is filled; its `size` is set."),
     ("userdata", "The argument of your function."),
     ("status", "The number."),
@@ -55,16 +57,22 @@ impl Writer {
     }
 
     fn section(&mut self, section: &Section, page: &str, about: &str) {
+        // Not the page's name, which can be that of a struct.
+        let group = page.replace("circflow_", "section_");
         let text =
-            format!("@addtogroup {page} {}\n@brief {}{}.\n@{{", section.title, about[..1].to_uppercase(), &about[1..]);
+            format!("@addtogroup {group} {}\n@brief {}{}.\n@{{", section.title, about[..1].to_uppercase(), &about[1..]);
         self.comment(&text, "");
         self.out += "\n";
         let opens = HEADER.find("#ifdef __cplusplus\nextern").map(|at| &HEADER[at..]).expect("it has that");
         let opens = &opens[..opens.find("#endif").expect("it ends") + 6];
         for part in &section.parts {
             if !part.title.is_empty() {
-                let title = format!("{}{}", part.title[..1].to_uppercase(), &part.title[1..]);
-                self.comment(&format!("@name {title}\n@{{"), "");
+                let (first, rest) = part.title.split_at(1);
+                let functions = part.items.iter().filter(|item| item.kind == Kind::Function);
+                let list = functions.map(|item| format!("{}()", item.name())).collect::<Vec<_>>().join(", ");
+                let label = part.title.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+                let title = format!("{}{rest}", first.to_uppercase());
+                self.comment(&format!("@addtogroup {group}_{label} {title}\n@brief {list}\n@{{"), "");
                 self.out += "\n";
             }
             for item in &part.items {
@@ -87,7 +95,14 @@ impl Writer {
             _ => self.blocks(&blocks(&item.comment)),
         };
         self.comment(&text, "");
-        if matches!(item.kind, Kind::Struct | Kind::Enum) {
+        if item.names.len() > 1 {
+            // Each of the macros of the version has the one comment.
+            let _ = writeln!(self.out, "{}", item.code[0]);
+            for line in &item.code[1..] {
+                self.comment(&text, "");
+                let _ = writeln!(self.out, "{line}");
+            }
+        } else if matches!(item.kind, Kind::Struct | Kind::Enum) {
             let _ = writeln!(self.out, "{}", item.code[0]);
             let ends = if item.kind == Kind::Enum { "," } else { ";" };
             let is_comment = |line: &&&str| ["/*", "*"].iter().any(|mark| line.trim().starts_with(mark));
@@ -107,11 +122,11 @@ impl Writer {
 
     fn function(&self, item: &Item) -> String {
         let doc = item.doc();
-        let mut text = self.blocks(&doc.text);
+        let mut text = self.blocks(&doc.text) + "\n\n";
         for name in item.arguments() {
             let own = doc.params.iter().find(|(param, _)| *param == name).map(|(_, body)| self.blocks(body));
             let common = COMMON.iter().find(|(common, _)| *common == name).map(|(_, meaning)| (*meaning).to_owned());
-            // Without either, Doxygen warns, and the comment in src/ffi wants a line.
+            // Without any of these, Doxygen warns, and the comment in src/ffi wants a line.
             let written = name.ends_with("_out").then(|| "Written on #CIRCFLOW_OK.".to_owned());
             if let Some(meaning) = own.or(common).or(written) {
                 let _ = writeln!(text, "@param {name} {}", meaning.trim_end());
@@ -174,7 +189,9 @@ impl Writer {
         let mut out = String::new();
         for (index, (piece, is_name)) in pieces.iter().enumerate() {
             let after = pieces.get(index + 1).map_or("", |(next, _)| next);
-            if *is_name && self.known.contains(*piece) && !after.starts_with("()") {
+            // Doxygen follows no links inside quotation marks.
+            let is_quoted = out.ends_with('"');
+            if *is_name && self.known.contains(*piece) && !after.starts_with("()") && !is_quoted {
                 let _ = write!(out, "@ref {piece}");
                 // Only a blank or the end of a name may follow.
                 if after.starts_with(['.', ':', '-']) {
@@ -182,7 +199,7 @@ impl Writer {
                     let _ = write!(out, "[{piece}](@ref {piece})");
                 }
             } else if *is_name {
-                out += &piece.replace('_', "\\_").replace("\\_", "_");
+                out += piece;
             } else {
                 out += &escaped(piece);
             }

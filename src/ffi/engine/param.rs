@@ -52,6 +52,7 @@ pub const CIRCFLOW_PATH_SBWS: u8 = 2;
 ///
 /// @param path_class  CIRCFLOW_PATH_*.
 /// @param name        The name: text that ends with a NUL.
+/// @param value       The value, as in the consensus.
 ///
 /// Own statuses: CIRCFLOW_ERR_INVALID: no such class or name, or the value is out of range;
 /// circflow_engine_get_last_detail() gives the range. CIRCFLOW_ERR_NOT_BUILT: the value is in range, but circflow
