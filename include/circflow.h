@@ -212,10 +212,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One number for comparisons: major << 16 | minor << 8 | patch. circflow_version() is that of the library. */
+/* The version of this header, in its three numbers. circflow_version() is that of the library. */
 #define CIRCFLOW_VERSION_MAJOR 0
 #define CIRCFLOW_VERSION_MINOR 1
 #define CIRCFLOW_VERSION_PATCH 0
+
+/* The same in one number, for comparisons: major << 16 | minor << 8 | patch. */
 #define CIRCFLOW_VERSION ((CIRCFLOW_VERSION_MAJOR << 16) | (CIRCFLOW_VERSION_MINOR << 8) | CIRCFLOW_VERSION_PATCH)
 
 /* Marks functions whose answer has to be looked at; the compiler warns where it is not. */

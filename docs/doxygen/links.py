@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""links.py FOLDER: every link inside FOLDER's HTML pages leads to a file and an anchor. Links to elsewhere are listed."""
+"""links.py FOLDER: each link between FOLDER's HTML pages leads to a file and an anchor. Others are listed."""
 
 import html.parser
 import pathlib

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Writes what Doxygen reads beside the header: the Markdown pages and the examples, with links that lead somewhere.
 
-pages.py OUT: pages go to OUT as Markdown, OUT/documents.dox lists them, and OUT/examples.dox names the examples. Doxygen 1.9.4 does not make the
-anchors that GitHub makes of headings, and knows no links to files; both are written out here.
+pages.py OUT: pages go to OUT as Markdown, OUT/documents.dox lists them, and OUT/examples.dox names the examples.
+Doxygen 1.9.4 does not make the anchors that GitHub makes of headings, and knows no links to files; both are written
+out here.
 """
 
 import pathlib
@@ -132,8 +133,8 @@ def main():
     for index, path in enumerate(every.paths):
         name = f"{index:02}_{label(path)}.md"
         (out / name).write_text(every.page(path))
-    examples = "".join(
-        f"/** @example {pathlib.Path(path).relative_to('examples')}\n * @details {about(path)}.\n */\n" for path in every.examples)
+    examples = "".join(f"/** @example {path.removeprefix('examples/')}\n * @details {about(path)}.\n */\n"
+                       for path in every.examples)
     # So that the tree of contents has one entry for them, before the modules.
     listed = "".join(f" * - @subpage {label(path)}\n" for path in every.paths[1:])
     (out / "documents.dox").write_text(f"/** @page documents Documents\n *\n{listed} */\n")

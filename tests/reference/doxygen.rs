@@ -1,4 +1,5 @@
-//! The header as Doxygen reads it: a group for each section and each of its parts, and comments with Doxygen's marks. The code is the same.
+//! The header as Doxygen reads it: a group for each section and each of its parts, and comments with Doxygen's marks.
+//! The code is the same.
 
 use crate::header::{blocks, chapters, names_apart, sections, Block, Item, Kind, Section, HEADER};
 use crate::man::PAGES;

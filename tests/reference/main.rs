@@ -21,7 +21,7 @@ fn man_pages_are_those_of_the_header() {
     for page in man::pages() {
         let path = format!("{FOLDER}/{}.3", page.name);
         let old = fs::read_to_string(&path).unwrap_or_default();
-        let date = old.split(' ').nth(3).unwrap_or_default().to_owned();
+        let date = old.lines().nth(1).and_then(|line| line.split(' ').nth(3)).unwrap_or_default().to_owned();
         let text = |date: &str| ["'\\\" t\n", &man::title(page.name, date), &page.text].concat();
         let date = if is_writing && text(&date) != old { today() } else { date };
         wanted.insert(path, text(&date));
