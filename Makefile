@@ -51,6 +51,7 @@ docs-events: ## Renew the tables of docs/events.md from src/event/table.rs
 setup: ## Install the Debian packages that demo and tests need
 	@scripts/setup.sh
 
+include docs/docs.mk
 include examples/examples.mk
 include c-tests/c-tests.mk
 include benches/benches.mk

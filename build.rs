@@ -232,12 +232,15 @@ fn whole(contents: &str, body: &str) -> String {
 #include <stddef.h>
 #include <stdint.h>
 
-/* One number for comparisons: major << 16 | minor << 8 | patch. circflow_version() is that of the library. */
+/* The version of this header, in its three numbers. circflow_version() is that of the library. */
 #define CIRCFLOW_VERSION_MAJOR {major}
 #define CIRCFLOW_VERSION_MINOR {minor}
 #define CIRCFLOW_VERSION_PATCH {patch}
+
+/* The same in one number, for comparisons: major << 16 | minor << 8 | patch. */
 #define CIRCFLOW_VERSION ((CIRCFLOW_VERSION_MAJOR << 16) | (CIRCFLOW_VERSION_MINOR << 8) | CIRCFLOW_VERSION_PATCH)
 
+/* Marks functions whose answer has to be looked at; the compiler warns where it is not. */
 #if defined(__GNUC__)
 #define CIRCFLOW_MUST_USE __attribute__((warn_unused_result))
 #else

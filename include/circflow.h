@@ -133,22 +133,22 @@
  *
  * A loop looks like this:
  *
- *     on a cell:    decrypt it; circflow_circuit_receive(); act on the verdict; drain; arm the timer
- *     on a stream:  circflow_set_send(); write SWITCH if the verdict says so, then the message; drain; arm the timer
- *     on SENDME:    circflow_leg_update(); drain; arm the timer
- *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_get_deadline()
+ *     on a cell:     decrypt it; circflow_circuit_receive(); act on the verdict; drain; arm the timer
+ *     on a stream:   circflow_set_send(); write SWITCH if the verdict says so, then the message; drain; arm the timer
+ *     on SENDME:     circflow_leg_update(); drain; arm the timer
+ *     on the timer:  circflow_engine_tick(); drain; arm the timer with circflow_engine_get_deadline()
  *
  * circflow can also run a circuit (CIRCFLOW_CIRCUIT_REACTOR): it then does congestion control, SENDMEs, streams and
  * the waiting at edges. The loop looks like this:
  *
- *     on a cell:    decrypt it; if it is recognised, circflow_circuit_receive() with its digest, else
- *                   circflow_circuit_relay(); act on the verdict; drain; arm the timer
- *     on a stream:  circflow_stream_choose(); read from that stream; circflow_stream_send(); write SWITCH if the
- *                   verdict says so, then the message; circflow_circuit_add_digest() if it is wanted; repeat until
- *                   there is no room or no stream; drain; arm the timer
- *     on written:   circflow_stream_flushed() for bytes that have left a stream's buffer; drain; arm the timer
- *     on a channel: circflow_channel_set_room() when it has room, once for all circuits on it; drain. (Or, in an
- *                   order of your own, circflow_circuit_set_writable() for each, when it is full or has room)
+ *     on a cell:     decrypt it; if it is recognised, circflow_circuit_receive() with its digest, else
+ *                    circflow_circuit_relay(); act on the verdict; drain; arm the timer
+ *     on a stream:   circflow_stream_choose(); read from that stream; circflow_stream_send(); write SWITCH if the
+ *                    verdict says so, then the message; circflow_circuit_add_digest() if it is wanted; repeat until
+ *                    there is no room or no stream; drain; arm the timer
+ *     on written:    circflow_stream_flushed() for bytes that have left a stream's buffer; drain; arm the timer
+ *     on a channel:  circflow_channel_set_room() when it has room, once for all circuits on it; drain. (Or, in an
+ *                    order of your own, circflow_circuit_set_writable() for each, when it is full or has room)
  *
  * circflow_queue stands beside the engines. It is a small backlog before a sink of yours that can be full. It calls
  * that sink inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.
@@ -213,12 +213,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One number for comparisons: major << 16 | minor << 8 | patch. circflow_version() is that of the library. */
+/* The version of this header, in its three numbers. circflow_version() is that of the library. */
 #define CIRCFLOW_VERSION_MAJOR 0
 #define CIRCFLOW_VERSION_MINOR 1
 #define CIRCFLOW_VERSION_PATCH 0
+
+/* The same in one number, for comparisons: major << 16 | minor << 8 | patch. */
 #define CIRCFLOW_VERSION ((CIRCFLOW_VERSION_MAJOR << 16) | (CIRCFLOW_VERSION_MINOR << 8) | CIRCFLOW_VERSION_PATCH)
 
+/* Marks functions whose answer has to be looked at; the compiler warns where it is not. */
 #if defined(__GNUC__)
 #define CIRCFLOW_MUST_USE __attribute__((warn_unused_result))
 #else
@@ -235,12 +238,12 @@ extern "C" {
 
 /* The answer of a call: CIRCFLOW_OK, or a negative code in one of five bands:
  *
- *   -1 to  -99  MISUSE   the call was refused and nothing changed; mend the call
- * -100 to -199  NOT_NOW  nothing changed; try again after what the code names
- * -200 to -299  PEER     the peer broke the protocol; the close of the circuit or the set is queued. (From the
- *                        functions for cells and bodies, which know no circuit, the close is yours.)
- * -300 to -399  LIMIT    a cap or a time bound was reached; the close of its victim is queued
- * -500 and on   FATAL    the engine is of no use any more; only circflow_engine_free() works
+ *   MISUSE     -1 to -99: the call was refused and nothing changed; mend the call
+ *   NOT_NOW    -100 to -199: nothing changed; try again after what the code names
+ *   PEER       -200 to -299: the peer broke the protocol; the close of the circuit or the set is queued. (From the
+ *              functions for cells and bodies, which know no circuit, the close is yours.)
+ *   LIMIT      -300 to -399: a cap or a time bound was reached; the close of its victim is queued
+ *   FATAL      -500 and below: the engine is of no use any more; only circflow_engine_free() works
  *
  * circflow_status_class() gives the band of a code, circflow_status_text() a sentence about it, and
  * circflow_status_close_reason() the reason to put into DESTROY. A number is never used again for another meaning.
@@ -658,6 +661,8 @@ typedef enum circflow_verdict_kind {
 /* Gives the name of a kind of verdict (circflow_verdict.kind), such as "CIRCFLOW_VERDICT_DELIVER". The text is static
  * and never NULL; for an unknown number it is "not a kind of verdict".
  *
+ * @param kind  The number.
+ *
  * Inside drain: yes. Since: 0.1. */
 const char *circflow_verdict_kind_name(uint32_t kind);
 
@@ -734,20 +739,20 @@ typedef enum circflow_insn_kind {
    * by the table below, then answer with circflow_padding_answered(). "Queue" means the cells to or through the hop
    * that are queued on this circuit and not written yet, blocked or not.
    *
-   *   your block          BYPASS  REPLACE  queue      do                               answer
-   *   none                any     no       any        send padding                     SENT
-   *   none                any     yes      empty      send padding                     SENT
-   *   none                any     yes      not empty  nothing                          REPLACED
-   *   lets padding pass   yes     no       any        send padding past the block      SENT
-   *   lets padding pass   yes     yes      empty      send padding past the block      SENT
-   *   lets padding pass   yes     yes      blocked    let one queued cell out          RELEASED
-   *   lets padding pass   yes     yes      past it    nothing                          REPLACED
-   *   lets padding pass   no      no       any        queue padding behind the block   SENT
-   *   lets padding pass   no      yes      empty      queue padding behind the block   SENT
-   *   lets padding pass   no      yes      not empty  nothing                          REPLACED
-   *   lets nothing pass   any     no       any        queue padding behind the block   SENT
-   *   lets nothing pass   any     yes      empty      queue padding behind the block   SENT
-   *   lets nothing pass   any     yes      not empty  nothing                          REPLACED */
+   *   your block          BYPASS  REPLACE  queue    do                       answer
+   *   none                any     no       any      send padding             SENT
+   *   none                any     yes      empty    send padding             SENT
+   *   none                any     yes      some     nothing                  REPLACED
+   *   lets padding pass   yes     no       any      send past the block      SENT
+   *   lets padding pass   yes     yes      empty    send past the block      SENT
+   *   lets padding pass   yes     yes      blocked  let one queued cell go   RELEASED
+   *   lets padding pass   yes     yes      past it  nothing                  REPLACED
+   *   lets padding pass   no      no       any      queue behind the block   SENT
+   *   lets padding pass   no      yes      empty    queue behind the block   SENT
+   *   lets padding pass   no      yes      some     nothing                  REPLACED
+   *   lets nothing pass   any     no       any      queue behind the block   SENT
+   *   lets nothing pass   any     yes      empty    queue behind the block   SENT
+   *   lets nothing pass   any     yes      some     nothing                  REPLACED */
   CIRCFLOW_INSN_PADDING = 10,
   /* CIRCFLOW_CIRCUIT_OWN_QUEUE: from now on keep the cells that are queued on this circuit. Do not keep control that
    * must not wait: SENDME, LINK, LINKED, LINKED_ACK, PADDING_NEGOTIATE, PADDING_NEGOTIATED, DESTROY. Drop padding
@@ -774,6 +779,8 @@ typedef enum circflow_insn_kind {
 
 /* Gives the name of a kind of instruction (circflow_insn.kind), such as "CIRCFLOW_INSN_SEND". The text is static and
  * never NULL; for an unknown number it is "not a kind of instruction".
+ *
+ * @param kind  The number.
  *
  * Inside drain: yes. Since: 0.1. */
 const char *circflow_insn_kind_name(uint32_t kind);
@@ -1114,6 +1121,7 @@ enum circflow_status circflow_engine_poll(struct circflow_engine *engine,
  *
  * @param budget    The most calls of `fn`. It bounds the work of one turn of your loop.
  * @param more_out  1 when the budget was used up first: drain again soon. Otherwise 0. May be NULL.
+ * @param fn        Called for each instruction; must not be NULL.
  *
  * Own statuses: none.
  * Inside drain: no. Since: 0.1. */
@@ -1193,8 +1201,9 @@ enum circflow_status circflow_engine_set_clock(struct circflow_engine *engine,
  *                                   on.
  *   cfx_max_legs_set                Sets opened from now on whose legs_max is 0; an exit's are opened by their first
  *                                   LINK.
- *   cfx_num_legs_set                Sets opened from now on whose launches_max is 0: they may launch so many legs, and
- *   cfx_max_unlinked_leg_retry      so many more.
+ *   cfx_num_legs_set, cfx_max_unlinked_leg_retry
+ *                                   Sets opened from now on whose launches_max is 0: they may launch so many legs, and
+ *                                   so many more.
  *   cfx_max_oooq_bytes              Sets opened from now on: the lower of this and held_bytes_max; the
  *                                   largest value, the default, is no bound.
  *   circpad_max_circ_queued_cells   Padders installed or registered from now on whose queued_cells_max is
@@ -1213,6 +1222,7 @@ enum circflow_status circflow_engine_set_clock(struct circflow_engine *engine,
  *
  * @param path_class  CIRCFLOW_PATH_*.
  * @param name        The name: text that ends with a NUL.
+ * @param value       The value, as in the consensus.
  *
  * Own statuses: CIRCFLOW_ERR_INVALID: no such class or name, or the value is out of range;
  * circflow_engine_get_last_detail() gives the range. CIRCFLOW_ERR_NOT_BUILT: the value is in range, but circflow
@@ -1760,6 +1770,8 @@ enum circflow_status circflow_circuit_built(struct circflow_engine *engine,
  * any more (TRUNCATE, or DESTROY from the next relay). Cells that waited for that relay are then dropped, their tokens
  * come back as CIRCFLOW_INSN_DISCARD, and a paused source may go on.
  *
+ * @param flags  CIRCFLOW_CIRCUIT_*, or-ed together: all that hold from now on.
+ *
  * Own statuses: CIRCFLOW_ERR_INVALID: an unknown flag; a change of CIRCFLOW_CIRCUIT_OWN_QUEUE once there is a padder,
  * or on a circuit that circflow runs; a change of CIRCFLOW_CIRCUIT_REACTOR; or a change of CIRCFLOW_CIRCUIT_VEGAS on a
  * circuit that circflow runs.
@@ -1892,6 +1904,7 @@ enum circflow_status circflow_circuit_receive(struct circflow_engine *engine,
  * the cells that wait for the channel (a TRUNCATED before them would make them unreadable for the client). You may use
  * it for other messages, too.
  *
+ * @param message      The message, with the hop that it goes to.
  * @param verdict_out  SEND: queue the cell now; do not report it with circflow_circuit_cell_queued(). HELD: circflow
  *                     keeps the message, and it comes back as CIRCFLOW_INSN_SEND; encrypt the cell then, not before.
  *
@@ -2400,6 +2413,8 @@ enum circflow_status circflow_set_dissolve(struct circflow_engine *engine,
  * set, inside the drain; all later instructions then have the new tag. If a set has legs on other engines of a hub,
  * call it on the engine that is the set's home: instructions of the others name no set.
  *
+ * @param tag  The new tag. Do not use 0: in instructions it means "no set".
+ *
  * Own statuses: none. An ended set keeps its tag for CIRCFLOW_INSN_ENDED; its id is stale.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_set_retag(struct circflow_engine *engine,
@@ -2561,7 +2576,10 @@ enum circflow_status circflow_set_decide(struct circflow_engine *engine,
  * queues never refuse a cell. If the verdict is SEND, queue the SWITCH (if switch_delta is not 0), then the message,
  * before any other message of this set.
  *
- * message, reports, report_count and verdict_out are as for circflow_set_decide().
+ * @param message       As for circflow_set_decide().
+ * @param reports       Reports of legs to apply first; NULL with 0.
+ * @param report_count  How many.
+ * @param verdict_out   CIRCFLOW_VERDICT_SEND or CIRCFLOW_VERDICT_HELD.
  *
  * Own statuses: as of circflow_set_decide().
  * Inside drain: yes. Since: 0.1. */
@@ -2949,6 +2967,8 @@ enum circflow_status circflow_stream_send(struct circflow_engine *engine,
  * write them to the socket. circflow sends XOFF and XON by the number of bytes that are left (prop324 4.1). At
  * stream_bytes_max it closes the circuit or set.
  *
+ * @param bytes  The number of bytes since your last report.
+ *
  * Own statuses: CIRCFLOW_ERR_INVALID: more bytes than were delivered; nothing changes.
  * Inside drain: yes. Since: 0.1. */
 enum circflow_status circflow_stream_flushed(struct circflow_engine *engine,
@@ -3118,10 +3138,11 @@ enum circflow_status circflow_engine_join(struct circflow_engine *engine,
  * same by itself when an engine finds no room; this function is for a host that needs memory for other reasons.
  * Without a hub, circflow_engine_choose_victims() does it for one engine.
  *
- * @param victims      Entries of room.
- * @param victim_cap   Entries of room in victims. If they are too few, fewer bytes become free.
- * @param count_out    Entries written.
- * @param bytes_out    Bytes that these victims hold together. May be NULL.
+ * @param bytes_wanted  The number of bytes that shall become free.
+ * @param victims       Entries of room.
+ * @param victim_cap    Entries of room in victims. If they are too few, fewer bytes become free.
+ * @param count_out     Entries written.
+ * @param bytes_out     Bytes that these victims hold together. May be NULL.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
@@ -3166,6 +3187,8 @@ enum circflow_status circflow_machines_load(struct circflow_engine *engine,
                                             struct circflow_machines_id *machines_out);
 
 /* Drops a list of machines. Padders that run it, and numbers under which it is registered, still keep it.
+ *
+ * @param machines  The list.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
@@ -3338,6 +3361,7 @@ enum circflow_status circflow_padding_get_stats(struct circflow_engine *engine,
  *
  * @param role    CIRCFLOW_ROLE_CLIENT: used by circflow_padding_start(). CIRCFLOW_ROLE_RELAY: used when a client asks
  *                this relay; config->hop is 0 then.
+ * @param number  The machine number.
  * @param config  The config; it is copied. NULL: removes the number; padders that run go on.
  *
  * Own statuses: CIRCFLOW_ERR_INVALID: as for circflow_padding_install(), or an unknown role. An id error is about the
@@ -3354,6 +3378,8 @@ enum circflow_status circflow_padding_register(struct circflow_engine *engine,
  * relay has the subprotocol Padding=2. CIRCFLOW_INSN_NEGOTIATED brings the answer. If the relay refuses, circflow
  * removes the padder at this end, and sends no further request on this circuit.
  *
+ * @param number  The machine number.
+ *
  * Own statuses: CIRCFLOW_ERR_UNKNOWN_PADDING: call circflow_padding_register() for the number first.
  * CIRCFLOW_ERR_PADDER_EXISTS: it runs already, or its slot is taken. CIRCFLOW_ERR_PADDING_REFUSED: the relay refused
  * before. CIRCFLOW_ERR_DISABLED: a budget does not let it run (circflow_padding_budget). CIRCFLOW_ERR_CLOSING.
@@ -3368,6 +3394,8 @@ enum circflow_status circflow_padding_start(struct circflow_engine *engine,
 
 /* Stops the padding that was negotiated under a number. It removes the padder at this end, and queues
  * PADDING_NEGOTIATE(STOP) (client) or PADDING_NEGOTIATED(STOP) (relay).
+ *
+ * @param number  The machine number.
  *
  * Own statuses: CIRCFLOW_ERR_NO_PADDER: it does not run. CIRCFLOW_ERR_UNDRAINED: drain first.
  * Inside drain: yes. Since: 0.1. */
@@ -3399,6 +3427,8 @@ typedef struct circflow_padding_budget {
 } circflow_padding_budget;
 
 /* Fills a budget with the defaults: everything is allowed. Pass sizeof(circflow_padding_budget) as size.
+ *
+ * @param budget  The struct that is filled.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
@@ -3550,8 +3580,10 @@ enum circflow_status circflow_queue_free(struct circflow_queue *queue,
 
 /* Sends an item: to the sink if no item waits, otherwise to the end of the waiting items. The order is always kept.
  *
+ * @param item      The item. It is copied if it has to wait.
  * @param kept_out  0 when the sink has taken the item, 1 when it waits. After 1 stop reading the source, drain when
  *                  the sink has room, and read again when circflow_queue_get_pending() gives 0. May be NULL.
+ * @param sink      Your sink.
  *
  * Own statuses: CIRCFLOW_ERR_QUEUE_FULL: the sink is full, and backlog_max items wait. CIRCFLOW_ERR_SINK_CLOSED: take
  * waiting items out with circflow_queue_take(). CIRCFLOW_ERR_NULL: the item, its bytes, the sink or one of its
@@ -3568,6 +3600,7 @@ enum circflow_status circflow_queue_push(struct circflow_queue *queue,
  * is not taken stays the first. Call it when the sink has room again and circflow_queue_get_pending() gives 1.
  *
  * @param moved_out  Number of items that the sink has taken. May be NULL.
+ * @param sink       Your sink.
  *
  * Own statuses: CIRCFLOW_ERR_SINK_CLOSED, also when no item waits: take waiting items out with circflow_queue_take().
  * CIRCFLOW_ERR_NULL: the sink or one of its functions is NULL. CIRCFLOW_ERR_INVALID: an unknown answer of try_send;
@@ -3669,6 +3702,8 @@ enum circflow_status circflow_queue_take(struct circflow_queue *queue,
  * chooses, and is delivered in order. BEGIN, DATA, END, CONNECTED, RESOLVE, RESOLVED, XOFF and XON are multiplexed.
  * BEGIN_DIR is not, although it has a stream id (prop329 2.8). Otherwise 0.
  *
+ * @param command  CIRCFLOW_CMD_*, or any other.
+ *
  * Inside drain: yes. Since: 0.1. */
 uint8_t circflow_command_is_multiplexed(uint8_t command);
 
@@ -3676,11 +3711,11 @@ uint8_t circflow_command_is_multiplexed(uint8_t command);
  * (V0: "recognized" and "digest"; V1: the first 16 bytes). circflow does not change the rest of the cell, as it has no
  * randomness: fill the rest with random bytes, before or after the call (tor-spec 6.1).
  *
- * @param format          CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
- * @param message         The message. Its command, stream id and body are read.
- * @param cell            CIRCFLOW_CELL_BODY_LEN bytes. Written on CIRCFLOW_OK.
- * @param random_from_out The offset in cell at which the random bytes begin; CIRCFLOW_CELL_BODY_LEN when there is no
- *                        room for any. May be NULL.
+ * @param format           CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
+ * @param message          The message. Its command, stream id and body are read.
+ * @param cell             CIRCFLOW_CELL_BODY_LEN bytes. Written on CIRCFLOW_OK.
+ * @param random_from_out  The offset in cell at which the random bytes begin; CIRCFLOW_CELL_BODY_LEN when there is no
+ *                         room for any. May be NULL.
  *
  * Own statuses: CIRCFLOW_ERR_UNENCODABLE. CIRCFLOW_ERR_INVALID: an unknown format, or a message that
  * circflow_circuit_receive() refuses with this status.
@@ -3712,7 +3747,8 @@ enum circflow_status circflow_cell_decode(uint8_t format,
 /* Writes the body of SWITCH: the switch_delta of a verdict, most significant byte first. Send it with
  * CIRCFLOW_CMD_SWITCH and no stream id, on the leg of the verdict, right before the message.
  *
- * @param body  CIRCFLOW_SWITCH_LEN bytes of room.
+ * @param switch_delta  The number of the verdict.
+ * @param body          CIRCFLOW_SWITCH_LEN bytes of room.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
@@ -3721,6 +3757,7 @@ CIRCFLOW_MUST_USE enum circflow_status circflow_switch_encode(uint32_t switch_de
 /* Reads the body of SWITCH: how far the leg's sequence number jumps. Bytes after CIRCFLOW_SWITCH_LEN are ignored. You
  * do not need it for circflow_circuit_receive(), which reads the body itself.
  *
+ * @param body       The body of the message.
  * @param delta_out  The jump. It can be 0: of honest peers only C Tor sends this, once at most.
  *
  * Own statuses: CIRCFLOW_ERR_MALFORMED: close the circuit.
@@ -3762,6 +3799,7 @@ CIRCFLOW_MUST_USE enum circflow_status circflow_link_encode(const struct circflo
 /* Reads the body of LINK or LINKED. Bytes after CIRCFLOW_LINK_LEN are ignored. An unknown desired_ux becomes
  * CIRCFLOW_UX_NO_OPINION.
  *
+ * @param body      The body of the message.
  * @param link_out  Written on CIRCFLOW_OK. It contains the nonce: wipe it after use. Compare nonces in constant time.
  *
  * Own statuses: CIRCFLOW_ERR_MALFORMED: it is too short, or has another version; close the circuit.
@@ -3776,9 +3814,10 @@ enum circflow_status circflow_link_decode(const uint8_t *body,
 
 /* Writes the body of a circuit-level SENDME, version 1 (prop289): the digest of the DATA cell that it acknowledges.
  *
- * @param digest   20 bytes (tor1) or 16 (counter-galois).
- * @param body     CIRCFLOW_SENDME_MAX bytes of room.
- * @param len_out  Bytes written.
+ * @param digest      20 bytes (tor1) or 16 (counter-galois).
+ * @param digest_len  Which of the two.
+ * @param body        CIRCFLOW_SENDME_MAX bytes of room.
+ * @param len_out     Bytes written.
  *
  * Own statuses: CIRCFLOW_ERR_INVALID: another digest_len.
  * Inside drain: yes. Since: 0.1. */
@@ -3790,7 +3829,8 @@ enum circflow_status circflow_sendme_encode(const uint8_t *digest,
 
 /* Reads the body of a SENDME: the digest of the cell that it acknowledges.
  *
- * @param digest       20 bytes of room for the digest.
+ * @param body            The body of the message.
+ * @param digest          20 bytes of room for the digest.
  * @param digest_len_out  Bytes of the digest: 20 or 16; 0 for a SENDME of version 0, which has no digest. Close the
  *                        circuit then if it has congestion control.
  *
@@ -3808,6 +3848,7 @@ enum circflow_status circflow_sendme_decode(const uint8_t *body,
 /* Writes the body of XON: the rate to send at, in units of 1000 bytes a second, 0 for unlimited (prop324 4.1.2). The
  * body of XOFF is one zero byte.
  *
+ * @param rate  The rate, or 0.
  * @param body  CIRCFLOW_XON_LEN bytes of room. Written on CIRCFLOW_OK.
  *
  * Own statuses: none.
@@ -3816,11 +3857,15 @@ CIRCFLOW_MUST_USE enum circflow_status circflow_xon_encode(uint32_t rate, uint8_
 
 /* Reads the body of XON.
  *
+ * @param body  The body of the message.
+ *
  * Own statuses: CIRCFLOW_ERR_MALFORMED: close the circuit.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE enum circflow_status circflow_xon_decode(const uint8_t *body, size_t body_len, uint32_t *rate_out);
 
 /* Checks the body of XOFF.
+ *
+ * @param body  The body of the message.
  *
  * Own statuses: CIRCFLOW_ERR_MALFORMED: close the circuit.
  * Inside drain: yes. Since: 0.1. */

@@ -223,10 +223,11 @@ pub unsafe extern "C-unwind" fn circflow_engine_join(
 /// same by itself when an engine finds no room; this function is for a host that needs memory for other reasons.
 /// Without a hub, circflow_engine_choose_victims() does it for one engine.
 ///
-/// @param victims      Entries of room.
-/// @param victim_cap   Entries of room in victims. If they are too few, fewer bytes become free.
-/// @param count_out    Entries written.
-/// @param bytes_out    Bytes that these victims hold together. May be NULL.
+/// @param bytes_wanted  The number of bytes that shall become free.
+/// @param victims       Entries of room.
+/// @param victim_cap    Entries of room in victims. If they are too few, fewer bytes become free.
+/// @param count_out     Entries written.
+/// @param bytes_out     Bytes that these victims hold together. May be NULL.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.

@@ -62,20 +62,20 @@ pub enum circflow_insn_kind {
     /// by the table below, then answer with circflow_padding_answered(). "Queue" means the cells to or through the hop
     /// that are queued on this circuit and not written yet, blocked or not.
     ///
-    ///   your block          BYPASS  REPLACE  queue      do                               answer
-    ///   none                any     no       any        send padding                     SENT
-    ///   none                any     yes      empty      send padding                     SENT
-    ///   none                any     yes      not empty  nothing                          REPLACED
-    ///   lets padding pass   yes     no       any        send padding past the block      SENT
-    ///   lets padding pass   yes     yes      empty      send padding past the block      SENT
-    ///   lets padding pass   yes     yes      blocked    let one queued cell out          RELEASED
-    ///   lets padding pass   yes     yes      past it    nothing                          REPLACED
-    ///   lets padding pass   no      no       any        queue padding behind the block   SENT
-    ///   lets padding pass   no      yes      empty      queue padding behind the block   SENT
-    ///   lets padding pass   no      yes      not empty  nothing                          REPLACED
-    ///   lets nothing pass   any     no       any        queue padding behind the block   SENT
-    ///   lets nothing pass   any     yes      empty      queue padding behind the block   SENT
-    ///   lets nothing pass   any     yes      not empty  nothing                          REPLACED
+    ///   your block          BYPASS  REPLACE  queue    do                       answer
+    ///   none                any     no       any      send padding             SENT
+    ///   none                any     yes      empty    send padding             SENT
+    ///   none                any     yes      some     nothing                  REPLACED
+    ///   lets padding pass   yes     no       any      send past the block      SENT
+    ///   lets padding pass   yes     yes      empty    send past the block      SENT
+    ///   lets padding pass   yes     yes      blocked  let one queued cell go   RELEASED
+    ///   lets padding pass   yes     yes      past it  nothing                  REPLACED
+    ///   lets padding pass   no      no       any      queue behind the block   SENT
+    ///   lets padding pass   no      yes      empty    queue behind the block   SENT
+    ///   lets padding pass   no      yes      some     nothing                  REPLACED
+    ///   lets nothing pass   any     no       any      queue behind the block   SENT
+    ///   lets nothing pass   any     yes      empty    queue behind the block   SENT
+    ///   lets nothing pass   any     yes      some     nothing                  REPLACED
     CIRCFLOW_INSN_PADDING = 10,
     /// CIRCFLOW_CIRCUIT_OWN_QUEUE: from now on keep the cells that are queued on this circuit. Do not keep control that
     /// must not wait: SENDME, LINK, LINKED, LINKED_ACK, PADDING_NEGOTIATE, PADDING_NEGOTIATED, DESTROY. Drop padding
@@ -102,6 +102,8 @@ pub enum circflow_insn_kind {
 
 /// Gives the name of a kind of instruction (circflow_insn.kind), such as "CIRCFLOW_INSN_SEND". The text is static and
 /// never NULL; for an unknown number it is "not a kind of instruction".
+///
+/// @param kind  The number.
 ///
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]

@@ -116,6 +116,8 @@ pub enum circflow_verdict_kind {
 /// Gives the name of a kind of verdict (circflow_verdict.kind), such as "CIRCFLOW_VERDICT_DELIVER". The text is static
 /// and never NULL; for an unknown number it is "not a kind of verdict".
 ///
+/// @param kind  The number.
+///
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub extern "C" fn circflow_verdict_kind_name(kind: u32) -> *const c_char {

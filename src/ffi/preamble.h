@@ -90,22 +90,22 @@
  *
  * A loop looks like this:
  *
- *     on a cell:    decrypt it; circflow_circuit_receive(); act on the verdict; drain; arm the timer
- *     on a stream:  circflow_set_send(); write SWITCH if the verdict says so, then the message; drain; arm the timer
- *     on SENDME:    circflow_leg_update(); drain; arm the timer
- *     on the timer: circflow_engine_tick(); drain; arm the timer with circflow_engine_get_deadline()
+ *     on a cell:     decrypt it; circflow_circuit_receive(); act on the verdict; drain; arm the timer
+ *     on a stream:   circflow_set_send(); write SWITCH if the verdict says so, then the message; drain; arm the timer
+ *     on SENDME:     circflow_leg_update(); drain; arm the timer
+ *     on the timer:  circflow_engine_tick(); drain; arm the timer with circflow_engine_get_deadline()
  *
  * circflow can also run a circuit (CIRCFLOW_CIRCUIT_REACTOR): it then does congestion control, SENDMEs, streams and
  * the waiting at edges. The loop looks like this:
  *
- *     on a cell:    decrypt it; if it is recognised, circflow_circuit_receive() with its digest, else
- *                   circflow_circuit_relay(); act on the verdict; drain; arm the timer
- *     on a stream:  circflow_stream_choose(); read from that stream; circflow_stream_send(); write SWITCH if the
- *                   verdict says so, then the message; circflow_circuit_add_digest() if it is wanted; repeat until
- *                   there is no room or no stream; drain; arm the timer
- *     on written:   circflow_stream_flushed() for bytes that have left a stream's buffer; drain; arm the timer
- *     on a channel: circflow_channel_set_room() when it has room, once for all circuits on it; drain. (Or, in an
- *                   order of your own, circflow_circuit_set_writable() for each, when it is full or has room)
+ *     on a cell:     decrypt it; if it is recognised, circflow_circuit_receive() with its digest, else
+ *                    circflow_circuit_relay(); act on the verdict; drain; arm the timer
+ *     on a stream:   circflow_stream_choose(); read from that stream; circflow_stream_send(); write SWITCH if the
+ *                    verdict says so, then the message; circflow_circuit_add_digest() if it is wanted; repeat until
+ *                    there is no room or no stream; drain; arm the timer
+ *     on written:    circflow_stream_flushed() for bytes that have left a stream's buffer; drain; arm the timer
+ *     on a channel:  circflow_channel_set_room() when it has room, once for all circuits on it; drain. (Or, in an
+ *                    order of your own, circflow_circuit_set_writable() for each, when it is full or has room)
  *
  * circflow_queue stands beside the engines. It is a small backlog before a sink of yours that can be full. It calls
  * that sink inside circflow_queue_push() and circflow_queue_drain(), and nowhere else.

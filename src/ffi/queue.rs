@@ -223,8 +223,10 @@ impl handle::Leave for circflow_queue {
 
 /// Sends an item: to the sink if no item waits, otherwise to the end of the waiting items. The order is always kept.
 ///
+/// @param item      The item. It is copied if it has to wait.
 /// @param kept_out  0 when the sink has taken the item, 1 when it waits. After 1 stop reading the source, drain when
 ///                  the sink has room, and read again when circflow_queue_get_pending() gives 0. May be NULL.
+/// @param sink      Your sink.
 ///
 /// Own statuses: CIRCFLOW_ERR_QUEUE_FULL: the sink is full, and backlog_max items wait. CIRCFLOW_ERR_SINK_CLOSED: take
 /// waiting items out with circflow_queue_take(). CIRCFLOW_ERR_NULL: the item, its bytes, the sink or one of its
@@ -277,6 +279,7 @@ pub unsafe extern "C-unwind" fn circflow_queue_push(
 /// is not taken stays the first. Call it when the sink has room again and circflow_queue_get_pending() gives 1.
 ///
 /// @param moved_out  Number of items that the sink has taken. May be NULL.
+/// @param sink       Your sink.
 ///
 /// Own statuses: CIRCFLOW_ERR_SINK_CLOSED, also when no item waits: take waiting items out with circflow_queue_take().
 /// CIRCFLOW_ERR_NULL: the sink or one of its functions is NULL. CIRCFLOW_ERR_INVALID: an unknown answer of try_send;

@@ -8,12 +8,12 @@ use std::ffi::CStr;
 
 /// The answer of a call: CIRCFLOW_OK, or a negative code in one of five bands:
 ///
-///   -1 to  -99  MISUSE   the call was refused and nothing changed; mend the call
-/// -100 to -199  NOT_NOW  nothing changed; try again after what the code names
-/// -200 to -299  PEER     the peer broke the protocol; the close of the circuit or the set is queued. (From the
-///                        functions for cells and bodies, which know no circuit, the close is yours.)
-/// -300 to -399  LIMIT    a cap or a time bound was reached; the close of its victim is queued
-/// -500 and on   FATAL    the engine is of no use any more; only circflow_engine_free() works
+///   MISUSE     -1 to -99: the call was refused and nothing changed; mend the call
+///   NOT_NOW    -100 to -199: nothing changed; try again after what the code names
+///   PEER       -200 to -299: the peer broke the protocol; the close of the circuit or the set is queued. (From the
+///              functions for cells and bodies, which know no circuit, the close is yours.)
+///   LIMIT      -300 to -399: a cap or a time bound was reached; the close of its victim is queued
+///   FATAL      -500 and below: the engine is of no use any more; only circflow_engine_free() works
 ///
 /// circflow_status_class() gives the band of a code, circflow_status_text() a sentence about it, and
 /// circflow_status_close_reason() the reason to put into DESTROY. A number is never used again for another meaning.

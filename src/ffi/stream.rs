@@ -288,6 +288,8 @@ unsafe extern "C-unwind" fn send_any(
 /// write them to the socket. circflow sends XOFF and XON by the number of bytes that are left (prop324 4.1). At
 /// stream_bytes_max it closes the circuit or set.
 ///
+/// @param bytes  The number of bytes since your last report.
+///
 /// Own statuses: CIRCFLOW_ERR_INVALID: more bytes than were delivered; nothing changes.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]

@@ -58,6 +58,8 @@ pub const CIRCFLOW_CMD_XON: u8 = 44;
 /// chooses, and is delivered in order. BEGIN, DATA, END, CONNECTED, RESOLVE, RESOLVED, XOFF and XON are multiplexed.
 /// BEGIN_DIR is not, although it has a stream id (prop329 2.8). Otherwise 0.
 ///
+/// @param command  CIRCFLOW_CMD_*, or any other.
+///
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 pub extern "C" fn circflow_command_is_multiplexed(command: u8) -> u8 {
@@ -68,11 +70,11 @@ pub extern "C" fn circflow_command_is_multiplexed(command: u8) -> u8 {
 /// (V0: "recognized" and "digest"; V1: the first 16 bytes). circflow does not change the rest of the cell, as it has no
 /// randomness: fill the rest with random bytes, before or after the call (tor-spec 6.1).
 ///
-/// @param format          CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
-/// @param message         The message. Its command, stream id and body are read.
-/// @param cell            CIRCFLOW_CELL_BODY_LEN bytes. Written on CIRCFLOW_OK.
-/// @param random_from_out The offset in cell at which the random bytes begin; CIRCFLOW_CELL_BODY_LEN when there is no
-///                        room for any. May be NULL.
+/// @param format           CIRCFLOW_CELL_V0 or CIRCFLOW_CELL_V1.
+/// @param message          The message. Its command, stream id and body are read.
+/// @param cell             CIRCFLOW_CELL_BODY_LEN bytes. Written on CIRCFLOW_OK.
+/// @param random_from_out  The offset in cell at which the random bytes begin; CIRCFLOW_CELL_BODY_LEN when there is no
+///                         room for any. May be NULL.
 ///
 /// Own statuses: CIRCFLOW_ERR_UNENCODABLE. CIRCFLOW_ERR_INVALID: an unknown format, or a message that
 /// circflow_circuit_receive() refuses with this status.
@@ -166,7 +168,8 @@ pub const CIRCFLOW_SWITCH_LEN: usize = 4;
 /// Writes the body of SWITCH: the switch_delta of a verdict, most significant byte first. Send it with
 /// CIRCFLOW_CMD_SWITCH and no stream id, on the leg of the verdict, right before the message.
 ///
-/// @param body  CIRCFLOW_SWITCH_LEN bytes of room.
+/// @param switch_delta  The number of the verdict.
+/// @param body          CIRCFLOW_SWITCH_LEN bytes of room.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
@@ -186,6 +189,7 @@ pub unsafe extern "C" fn circflow_switch_encode(switch_delta: u32, body: *mut u8
 /// Reads the body of SWITCH: how far the leg's sequence number jumps. Bytes after CIRCFLOW_SWITCH_LEN are ignored. You
 /// do not need it for circflow_circuit_receive(), which reads the body itself.
 ///
+/// @param body       The body of the message.
 /// @param delta_out  The jump. It can be 0: of honest peers only C Tor sends this, once at most.
 ///
 /// Own statuses: CIRCFLOW_ERR_MALFORMED: close the circuit.
@@ -266,6 +270,7 @@ pub unsafe extern "C" fn circflow_link_encode(link: *const circflow_link, body: 
 /// Reads the body of LINK or LINKED. Bytes after CIRCFLOW_LINK_LEN are ignored. An unknown desired_ux becomes
 /// CIRCFLOW_UX_NO_OPINION.
 ///
+/// @param body      The body of the message.
 /// @param link_out  Written on CIRCFLOW_OK. It contains the nonce: wipe it after use. Compare nonces in constant time.
 ///
 /// Own statuses: CIRCFLOW_ERR_MALFORMED: it is too short, or has another version; close the circuit.
@@ -309,9 +314,10 @@ const _: () = assert!(CIRCFLOW_SENDME_MAX == Sendme::LEN_MAX);
 
 /// Writes the body of a circuit-level SENDME, version 1 (prop289): the digest of the DATA cell that it acknowledges.
 ///
-/// @param digest   20 bytes (tor1) or 16 (counter-galois).
-/// @param body     CIRCFLOW_SENDME_MAX bytes of room.
-/// @param len_out  Bytes written.
+/// @param digest      20 bytes (tor1) or 16 (counter-galois).
+/// @param digest_len  Which of the two.
+/// @param body        CIRCFLOW_SENDME_MAX bytes of room.
+/// @param len_out     Bytes written.
 ///
 /// Own statuses: CIRCFLOW_ERR_INVALID: another digest_len.
 /// Inside drain: yes. Since: 0.1.
@@ -345,7 +351,8 @@ pub unsafe extern "C" fn circflow_sendme_encode(
 
 /// Reads the body of a SENDME: the digest of the cell that it acknowledges.
 ///
-/// @param digest       20 bytes of room for the digest.
+/// @param body            The body of the message.
+/// @param digest          20 bytes of room for the digest.
 /// @param digest_len_out  Bytes of the digest: 20 or 16; 0 for a SENDME of version 0, which has no digest. Close the
 ///                        circuit then if it has congestion control.
 ///
@@ -390,6 +397,7 @@ pub const CIRCFLOW_XON_LEN: usize = 5;
 /// Writes the body of XON: the rate to send at, in units of 1000 bytes a second, 0 for unlimited (prop324 4.1.2). The
 /// body of XOFF is one zero byte.
 ///
+/// @param rate  The rate, or 0.
 /// @param body  CIRCFLOW_XON_LEN bytes of room. Written on CIRCFLOW_OK.
 ///
 /// Own statuses: none.
@@ -408,6 +416,8 @@ pub unsafe extern "C" fn circflow_xon_encode(rate: u32, body: *mut u8) -> circfl
 }
 
 /// Reads the body of XON.
+///
+/// @param body  The body of the message.
 ///
 /// Own statuses: CIRCFLOW_ERR_MALFORMED: close the circuit.
 /// Inside drain: yes. Since: 0.1.
@@ -431,6 +441,8 @@ pub unsafe extern "C" fn circflow_xon_decode(body: *const u8, body_len: size_t, 
 }
 
 /// Checks the body of XOFF.
+///
+/// @param body  The body of the message.
 ///
 /// Own statuses: CIRCFLOW_ERR_MALFORMED: close the circuit.
 /// Inside drain: yes. Since: 0.1.

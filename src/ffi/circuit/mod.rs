@@ -166,6 +166,8 @@ pub unsafe extern "C-unwind" fn circflow_circuit_built(
 /// any more (TRUNCATE, or DESTROY from the next relay). Cells that waited for that relay are then dropped, their tokens
 /// come back as CIRCFLOW_INSN_DISCARD, and a paused source may go on.
 ///
+/// @param flags  CIRCFLOW_CIRCUIT_*, or-ed together: all that hold from now on.
+///
 /// Own statuses: CIRCFLOW_ERR_INVALID: an unknown flag; a change of CIRCFLOW_CIRCUIT_OWN_QUEUE once there is a padder,
 /// or on a circuit that circflow runs; a change of CIRCFLOW_CIRCUIT_REACTOR; or a change of CIRCFLOW_CIRCUIT_VEGAS on a
 /// circuit that circflow runs.

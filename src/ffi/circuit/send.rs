@@ -18,6 +18,7 @@ use libc::size_t;
 /// the cells that wait for the channel (a TRUNCATED before them would make them unreadable for the client). You may use
 /// it for other messages, too.
 ///
+/// @param message      The message, with the hop that it goes to.
 /// @param verdict_out  SEND: queue the cell now; do not report it with circflow_circuit_cell_queued(). HELD: circflow
 ///                     keeps the message, and it comes back as CIRCFLOW_INSN_SEND; encrypt the cell then, not before.
 ///

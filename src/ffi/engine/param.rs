@@ -31,8 +31,9 @@ pub const CIRCFLOW_PATH_SBWS: u8 = 2;
 ///                                   on.
 ///   cfx_max_legs_set                Sets opened from now on whose legs_max is 0; an exit's are opened by their first
 ///                                   LINK.
-///   cfx_num_legs_set                Sets opened from now on whose launches_max is 0: they may launch so many legs, and
-///   cfx_max_unlinked_leg_retry      so many more.
+///   cfx_num_legs_set, cfx_max_unlinked_leg_retry
+///                                   Sets opened from now on whose launches_max is 0: they may launch so many legs, and
+///                                   so many more.
 ///   cfx_max_oooq_bytes              Sets opened from now on: the lower of this and held_bytes_max; the
 ///                                   largest value, the default, is no bound.
 ///   circpad_max_circ_queued_cells   Padders installed or registered from now on whose queued_cells_max is
@@ -51,6 +52,7 @@ pub const CIRCFLOW_PATH_SBWS: u8 = 2;
 ///
 /// @param path_class  CIRCFLOW_PATH_*.
 /// @param name        The name: text that ends with a NUL.
+/// @param value       The value, as in the consensus.
 ///
 /// Own statuses: CIRCFLOW_ERR_INVALID: no such class or name, or the value is out of range;
 /// circflow_engine_get_last_detail() gives the range. CIRCFLOW_ERR_NOT_BUILT: the value is in range, but circflow

@@ -52,6 +52,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_poll(
 ///
 /// @param budget    The most calls of `fn`. It bounds the work of one turn of your loop.
 /// @param more_out  1 when the budget was used up first: drain again soon. Otherwise 0. May be NULL.
+/// @param fn        Called for each instruction; must not be NULL.
 ///
 /// Own statuses: none.
 /// Inside drain: no. Since: 0.1.

@@ -32,6 +32,8 @@ unsafe impl sized::Growing for circflow_padding_budget {}
 
 /// Fills a budget with the defaults: everything is allowed. Pass sizeof(circflow_padding_budget) as size.
 ///
+/// @param budget  The struct that is filled.
+///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]

@@ -58,6 +58,8 @@ pub unsafe extern "C-unwind" fn circflow_machines_load(
 
 /// Drops a list of machines. Padders that run it, and numbers under which it is registered, still keep it.
 ///
+/// @param machines  The list.
+///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]

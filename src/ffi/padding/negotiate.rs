@@ -9,6 +9,7 @@ use crate::ffi::circuit::known_role;
 ///
 /// @param role    CIRCFLOW_ROLE_CLIENT: used by circflow_padding_start(). CIRCFLOW_ROLE_RELAY: used when a client asks
 ///                this relay; config->hop is 0 then.
+/// @param number  The machine number.
 /// @param config  The config; it is copied. NULL: removes the number; padders that run go on.
 ///
 /// Own statuses: CIRCFLOW_ERR_INVALID: as for circflow_padding_install(), or an unknown role. An id error is about the
@@ -53,6 +54,8 @@ pub unsafe extern "C-unwind" fn circflow_padding_register(
 /// relay has the subprotocol Padding=2. CIRCFLOW_INSN_NEGOTIATED brings the answer. If the relay refuses, circflow
 /// removes the padder at this end, and sends no further request on this circuit.
 ///
+/// @param number  The machine number.
+///
 /// Own statuses: CIRCFLOW_ERR_UNKNOWN_PADDING: call circflow_padding_register() for the number first.
 /// CIRCFLOW_ERR_PADDER_EXISTS: it runs already, or its slot is taken. CIRCFLOW_ERR_PADDING_REFUSED: the relay refused
 /// before. CIRCFLOW_ERR_DISABLED: a budget does not let it run (circflow_padding_budget). CIRCFLOW_ERR_CLOSING.
@@ -73,6 +76,8 @@ pub unsafe extern "C-unwind" fn circflow_padding_start(
 
 /// Stops the padding that was negotiated under a number. It removes the padder at this end, and queues
 /// PADDING_NEGOTIATE(STOP) (client) or PADDING_NEGOTIATED(STOP) (relay).
+///
+/// @param number  The machine number.
 ///
 /// Own statuses: CIRCFLOW_ERR_NO_PADDER: it does not run. CIRCFLOW_ERR_UNDRAINED: drain first.
 /// Inside drain: yes. Since: 0.1.

@@ -269,6 +269,8 @@ pub unsafe extern "C-unwind" fn circflow_set_dissolve(
 /// set, inside the drain; all later instructions then have the new tag. If a set has legs on other engines of a hub,
 /// call it on the engine that is the set's home: instructions of the others name no set.
 ///
+/// @param tag  The new tag. Do not use 0: in instructions it means "no set".
+///
 /// Own statuses: none. An ended set keeps its tag for CIRCFLOW_INSN_ENDED; its id is stale.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]

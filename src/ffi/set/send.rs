@@ -52,7 +52,10 @@ pub unsafe extern "C-unwind" fn circflow_set_decide(
 /// queues never refuse a cell. If the verdict is SEND, queue the SWITCH (if switch_delta is not 0), then the message,
 /// before any other message of this set.
 ///
-/// message, reports, report_count and verdict_out are as for circflow_set_decide().
+/// @param message       As for circflow_set_decide().
+/// @param reports       Reports of legs to apply first; NULL with 0.
+/// @param report_count  How many.
+/// @param verdict_out   CIRCFLOW_VERDICT_SEND or CIRCFLOW_VERDICT_HELD.
 ///
 /// Own statuses: as of circflow_set_decide().
 /// Inside drain: yes. Since: 0.1.
