@@ -179,8 +179,9 @@ impl Engine {
             self.time.alarms.forget_ages();
         }
         self.share_figures();
-        let bytes =
-            self.held.store.trim() + self.time.alarms.trim() + self.spread.spares.trim() + self.held.ledger.trim();
+        let held = self.held.store.trim() + self.held.ledger.trim() + self.spread.spares.trim();
+        let things = self.circuits.trim() + self.sets.trim() + self.streams.trim();
+        let bytes = held + things + self.time.alarms.trim() + self.out.queue.trim();
         if bytes > 0 {
             self.note(Event::Trimmed { bytes: bytes as u64 });
         }

@@ -257,6 +257,18 @@ impl Queue {
         self.peak = self.peak.max(self.waiting.len());
     }
 
+    /// Gives unused memory back. Returns the bytes.
+    pub fn trim(&mut self) -> usize {
+        let before = self.bytes();
+        self.waiting.shrink_to_fit();
+        self.leftovers.shrink_to_fit();
+        before.saturating_sub(self.bytes())
+    }
+
+    fn bytes(&self) -> usize {
+        self.waiting.capacity() * size_of::<Queued>() + self.leftovers.capacity() * size_of::<Leftover>()
+    }
+
     pub fn first(&mut self) -> Option<&mut Queued> {
         self.waiting.front_mut()
     }
