@@ -26,8 +26,10 @@
 #include "core/or/extend_info_st.h"
 #include "core/or/or_circuit_st.h"
 #include "core/or/origin_circuit_st.h"
+#include "core/or/reasons.h"
 #include "core/or/relay.h"
 #include "feature/client/bridges.h"
+#include "feature/nodelist/describe.h"
 #include "feature/nodelist/nodelist.h"
 #include "lib/crypt_ops/crypto_rand.h"
 #include "lib/crypt_ops/crypto_util.h"
@@ -122,6 +124,35 @@ static const char *
 nonce_of(const flow_set_t *set)
 {
   return hex_str((const char *) set->tor.nonce, 8);
+}
+
+/* Where all legs of a client's set have to end; NULL when none has been launched. */
+static extend_info_t *
+exit_of(const flow_set_t *set)
+{
+  const flow_leg_t *leg = flow_leg_count(set) > 0 ? flow_leg_at(set, 0) :
+    smartlist_len(set->unlinked) > 0 ? smartlist_get(set->unlinked, 0) : NULL;
+  const crypt_path_t *path = leg ? TO_ORIGIN_CIRCUIT(leg->tor.circ)->cpath : NULL;
+  return path ? path->prev->extend_info : NULL;
+}
+
+/* The same for the log: at an exit, all of its sets end here. */
+static const char *
+where_ends(const flow_set_t *set)
+{
+  static char text[128];
+  const flow_leg_t *leg = flow_leg_count(set) > 0 ? flow_leg_at(set, 0) : NULL;
+  const extend_info_t *end = leg && leg->is_client ? exit_of(set) : NULL;
+  tor_snprintf(text, sizeof(text), "%s%s", end ? " to " : "", end ? extend_info_describe(end) : "");
+  return text;
+}
+
+/* Tor's word for why a circuit closes. */
+static const char *
+reason_of(const circuit_t *circ)
+{
+  const char *word = circuit_end_reason_to_control_string(circ->marked_for_close_orig_reason);
+  return word ? word : "unknown reason";
 }
 
 /* ---- Pools ---- */
@@ -730,15 +761,6 @@ flow_refuse(circuit_t *circ, int32_t status)
 }
 
 /* ---- Launching ---- */
-
-/* Where all legs of a client's set have to end; NULL when none has been launched. */
-static extend_info_t *
-exit_of(const flow_set_t *set)
-{
-  const flow_leg_t *leg = flow_leg_count(set) > 0 ? flow_leg_at(set, 0) :
-    smartlist_len(set->unlinked) > 0 ? smartlist_get(set->unlinked, 0) : NULL;
-  return leg ? TO_ORIGIN_CIRCUIT(leg->tor.circ)->cpath->prev->extend_info : NULL;
-}
 
 static bool
 launch_leg(flow_set_t *set)
