@@ -536,6 +536,28 @@ test_oom(void *arg)
   tear_down();
 }
 
+/* What circflow keeps for a long queue counts for tor's OOM handler, and goes when nothing is queued any more. */
+static void
+test_account(void *arg)
+{
+  (void) arg;
+  const uint64_t count = 500;
+  set_up(2);
+  tt_int_op(receive_switch(1, 2, 4), OP_EQ, 0);
+  for (uint64_t i = 3; i < 3 + count; i++)
+    tt_assert(!receive(1, i, 498));
+  uint64_t queued = count * (498 + sizeof(conflux_msg_t) + sizeof(relay_msg_t));
+  /* The place of each in the order is circflow's. */
+  tt_u64_op(conflux_get_total_bytes_allocation(), OP_GT, queued + count * sizeof(uint64_t));
+  tt_assert(receive(0, 1, 8));
+  tt_assert(receive(0, 2, 8));
+  for (uint64_t i = 3; i < 3 + count; i++)
+    tt_u64_op(take(0), OP_EQ, i);
+  tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
+ done:
+  tear_down();
+}
+
 /* A circuit that closes while tor delivers leaves messages that nobody would ask for. */
 static void
 test_cut_short(void *arg)
@@ -978,7 +1000,8 @@ test_legs(void *arg)
 
 #define ONE(name) { #name, test_ ## name, TT_FORK, NULL, NULL }
 struct testcase_t conflux_cell_tests[] = {
-  ONE(same), ONE(cost), ONE(taken), ONE(holds), ONE(oom), ONE(cut_short), ONE(faults), ONE(limit), ONE(sending),
+  ONE(same), ONE(cost), ONE(taken), ONE(holds), ONE(account), ONE(oom), ONE(cut_short), ONE(faults), ONE(limit),
+  ONE(sending),
   ONE(written), ONE(algorithms), ONE(legs),
   END_OF_TESTCASES
 };

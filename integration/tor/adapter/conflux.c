@@ -222,10 +222,46 @@ conflux_relay_msg_free_(conflux_msg_t *msg)
   spare_give(&spare_heads, msg);
 }
 
+/* circflow's own memory for what is queued, and ours that is kept: as it was when the queues were last seen to have grown
+ * or shrunk by a step. */
+#define ACCOUNT_STEP (1 << 16)
+static uint64_t kept_bytes = 0;
+
+static void
+free_spares(void)
+{
+  spares_free(&spare_heads);
+  spares_free(&spare_copies);
+}
+
+/* Gives back what nobody uses now. */
+static void
+free_unused(void)
+{
+  free_spares();
+  if (flow_engine)
+    (void) circflow_engine_trim(flow_engine, NULL);
+  kept_bytes = 0;
+}
+
+/* So many bytes were queued before. Short queues do not count: they come and go with every page. */
+static inline void
+account(uint64_t before)
+{
+  struct circflow_engine_stats stats = { .size = sizeof(stats) };
+  if (PREDICT_LIKELY(before / ACCOUNT_STEP == queued_bytes / ACCOUNT_STEP && (queued_bytes > 0 || kept_bytes == 0)))
+    return;
+  if (queued_bytes == 0)
+    free_unused();
+  else if (circflow_engine_get_stats(flow_engine, &stats) == CIRCFLOW_OK)
+    kept_bytes = stats.pool_bytes + (uint64_t) spare_heads.count * sizeof(spare_t) +
+      (uint64_t) spare_copies.count * (sizeof(relay_msg_t) + RELAY_PAYLOAD_SIZE_MAX);
+}
+
 uint64_t
 conflux_get_total_bytes_allocation(void)
 {
-  return queued_bytes;
+  return queued_bytes + kept_bytes;
 }
 
 uint64_t
@@ -251,6 +287,7 @@ queue_add(conflux_t *cfx, conflux_msg_t *msg)
     smartlist_add(list, msg);
   cfx->ooo_q_alloc_cost += cost;
   queued_bytes += cost;
+  account(queued_bytes - cost);
 }
 
 static inline void
@@ -267,6 +304,7 @@ queue_remove(conflux_t *cfx, conflux_msg_t *msg)
   list->list[list->num_used] = NULL;
   cfx->ooo_q_alloc_cost -= cost;
   queued_bytes -= cost;
+  account(queued_bytes + cost);
 }
 
 static void
@@ -279,15 +317,10 @@ queue_clear(flow_set_t *set)
     smartlist_clear(set->handed);
   SMARTLIST_FOREACH(cfx->ooo_q, conflux_msg_t *, msg, conflux_relay_msg_free(msg));
   smartlist_clear(cfx->ooo_q);
+  uint64_t before = queued_bytes;
   queued_bytes -= cfx->ooo_q_alloc_cost;
   cfx->ooo_q_alloc_cost = 0;
-}
-
-static void
-free_spares(void)
-{
-  spares_free(&spare_heads);
-  spares_free(&spare_copies);
+  account(before);
 }
 
 /* A set is being freed. */
@@ -323,9 +356,7 @@ conflux_handle_oom(size_t bytes_to_remove)
     if (victim.set.v != 0)
       freed += sacrifice((flow_set_t *) (uintptr_t) victim.tag);
   }
-  free_spares();
-  if (flow_engine)
-    (void) circflow_engine_trim(flow_engine, NULL);
+  free_unused();
   log_info(LD_CIRC, "Conflux freed %" TOR_PRIuSZ " bytes for the OOM handler; %"
            PRIu64 " are left.", freed, queued_bytes);
   return freed;
