@@ -1,7 +1,7 @@
 //! The backlog: items that wait in order because their sink was full, up to a cap.
 
 use super::{admit, Admit, Closed, Room, Sink, TrySend};
-use crate::base::limits::BACKLOG_KEPT;
+use crate::base::limits::{BACKLOG_KEPT, BACKLOG_USUAL};
 use std::collections::vec_deque::{IntoIter, VecDeque};
 
 /// The result of a push.
@@ -25,18 +25,23 @@ pub enum Refused<T> {
 /// Items that wait for a sink.
 ///
 /// Memory: nothing until the first item has to wait. When the backlog becomes empty, it keeps room for [`BACKLOG_KEPT`]
-/// items at most and gives back the rest. So a steady trickle of a few items allocates nothing, a burst costs a handful
-/// of allocations for its many items, and an idle queue does not keep the memory of its largest burst.
+/// items, or for as many as have waited both since it was empty before and the time before that, up to
+/// [`BACKLOG_USUAL`], and gives back the rest. So a steady trickle and bursts that come again and again allocate nothing,
+/// and an idle queue does not keep the memory of its largest burst.
 #[derive(Clone, Debug)]
 pub struct Backlog<T> {
     items: VecDeque<T>,
     cap: usize,
+    /// The most items that have waited at a time since the backlog was empty, and in the time before that.
+    most: usize,
+    usual: usize,
+    kept: usize,
 }
 
 impl<T> Backlog<T> {
     /// A backlog of at most `cap` items; with 0, everything that a sink does not take is refused.
     pub const fn new(cap: usize) -> Self {
-        Backlog { items: VecDeque::new(), cap }
+        Backlog { items: VecDeque::new(), cap, most: 0, usual: 0, kept: BACKLOG_KEPT }
     }
 
     /// Sends an item: through the sink if nothing waits, else to the end of the backlog.
@@ -67,6 +72,7 @@ impl<T> Backlog<T> {
         match admit(self.items.len(), self.cap, room) {
             Admit::Keep => {
                 self.items.push_back(keep(item));
+                self.most = self.most.max(self.items.len());
                 Ok(Pushed::Kept)
             }
             Admit::Closed => Err(Refused::Closed(item)),
@@ -136,10 +142,22 @@ impl<T> Backlog<T> {
         std::mem::take(&mut self.items).into_iter()
     }
 
+    /// Items whose room stays while none waits.
+    pub fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// When none waits any more, gives back what is seldom needed.
     #[inline]
     fn release_memory(&mut self) {
-        if self.items.is_empty() && self.items.capacity() > BACKLOG_KEPT {
-            self.items.shrink_to(BACKLOG_KEPT);
+        if !self.items.is_empty() || self.most == 0 {
+            return;
+        }
+        self.kept = self.most.min(self.usual).clamp(BACKLOG_KEPT, BACKLOG_USUAL);
+        self.usual = std::mem::take(&mut self.most);
+        let room = self.kept.next_power_of_two();
+        if self.items.capacity() > room {
+            self.items.shrink_to(room);
         }
     }
 }
@@ -341,5 +359,25 @@ mod tests {
             }
             assert_eq!(backlog.items.capacity(), kept);
         }
+    }
+
+    /// Bursts that come again find the room of the ones before; what comes once is given back.
+    #[test]
+    fn memory_of_bursts_that_come_again_is_kept() {
+        let mut backlog = Backlog::new(1000);
+        let capacities = [40, 40, 40, 1000, 40, 500, 500, 1, 1].map(|burst| {
+            let mut sink = script(0);
+            for item in 0..burst {
+                assert!(backlog.push(&mut sink, item).is_ok());
+            }
+            let used = backlog.items.capacity();
+            sink.room = Some(1000);
+            assert!(backlog.drain(&mut sink).is_ok());
+            (used, backlog.kept(), backlog.items.capacity())
+        });
+        let kept = capacities.map(|(_, kept, _)| kept);
+        assert_eq!(kept, [8, 40, 40, 40, 40, 40, 64, 8, 8], "{capacities:?}");
+        assert!(capacities.iter().all(|&(_, kept, capacity)| capacity == kept.next_power_of_two()), "{capacities:?}");
+        assert_eq!(capacities[2].0, 64, "nothing was allocated for the third");
     }
 }

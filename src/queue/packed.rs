@@ -1,6 +1,7 @@
 //! A backlog of a host's items: tokens, and bytes, which are copied only when they have to wait.
 
 use super::{Backlog, Pushed, Refused, Room};
+#[cfg(test)]
 use crate::base::limits::BACKLOG_KEPT;
 
 /// An item as it is put in and handed out.
@@ -14,7 +15,7 @@ pub enum Item<'a> {
 
 /// A backlog whose copies live in blocks of one size, which are used again.
 ///
-/// Memory follows [`Backlog`]: blocks are made when items first wait, and up to [`BACKLOG_KEPT`] stay when none does.
+/// Memory follows [`Backlog`]: blocks are made when items first wait, and as many stay when none does.
 #[derive(Debug)]
 pub struct Packed {
     backlog: Backlog<StoredItem>,
@@ -67,9 +68,10 @@ impl Packed {
     }
 
     fn release_memory(&mut self) {
-        if self.backlog.is_empty() && self.blocks.spare.len() > BACKLOG_KEPT {
-            self.blocks.spare.truncate(BACKLOG_KEPT);
-            self.blocks.spare.shrink_to(BACKLOG_KEPT);
+        let kept = self.backlog.kept();
+        if self.backlog.is_empty() && self.blocks.spare.len() > kept {
+            self.blocks.spare.truncate(kept);
+            self.blocks.spare.shrink_to(kept);
         }
     }
 }
