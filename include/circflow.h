@@ -3557,8 +3557,8 @@ typedef struct circflow_queue_sink {
 enum circflow_status circflow_queue_config_init(struct circflow_queue_config *config, size_t size);
 
 /* Makes a queue. On CIRCFLOW_OK it is yours until circflow_queue_free(). It allocates memory for items only when one
- * has to wait. When none waits any more, it keeps memory for CIRCFLOW_BACKLOG_SPARSE items, or for as many as have waited
- * twice in a row, at most 64.
+ * has to wait. When none waits any more, it keeps memory for CIRCFLOW_BACKLOG_SPARSE items, or for as many as have
+ * waited twice in a row, at most 64.
  *
  * @param config  From circflow_queue_config_init(). It is copied.
  *

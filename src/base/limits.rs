@@ -189,8 +189,8 @@ pub const BACKLOG_EVENTS: usize = 32;
 /// allocates, and an idle queue costs no more than this.
 pub const BACKLOG_KEPT: usize = BACKLOG_SPARSE;
 
-/// The same where as many waited twice in a row: a burst that comes again, such as what one turn of C Tor's KIST hands on.
-/// Some 32 KiB with cells, which is what a queue may cost that has become idle.
+/// The same where as many waited twice in a row: a burst that comes again, such as what one turn of C Tor's KIST hands
+/// on. Some 32 KiB with cells, which is what a queue may cost that has become idle.
 pub const BACKLOG_USUAL: usize = 64;
 
 /// The largest backlog that a host can ask for: a hundred times the larger default. A larger one would hide a stall,

@@ -67,8 +67,17 @@ impl Epoch {
     }
 }
 
+/// What was seen of late of a leg that sends.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Past {
+    marks: [Mark; MARKS],
+    marked: u8,
+    departures: [Departure; DEPARTURES],
+    departed: u8,
+}
+
 /// What is known of one leg. All times are estimates.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Meter {
     /// The lowest round trip of late in nanoseconds, [`UNMEASURED`] when there is none. Of a leg that is always full it
     /// has the queue in it.
@@ -84,12 +93,40 @@ pub struct Meter {
     empty_epoch: Epoch,
     /// Cells acknowledged in all.
     acked: u64,
-    marks: [Mark; MARKS],
-    marked: u8,
-    departures: [Departure; DEPARTURES],
-    departed: u8,
+    /// Made with the first cell: most legs of an exit's sets, and nearly all of a client's, never send much.
+    past: Option<Box<Past>>,
     /// The pace comes from starts alone: that cells were late by chance may be a part of it.
     pub is_rough: bool,
+}
+
+impl Past {
+    fn mark(&mut self, mark: Mark) {
+        if usize::from(self.marked) == MARKS {
+            self.marks.copy_within(1.., 0);
+            self.marked -= 1;
+        }
+        if let Some(place) = self.marks.get_mut(usize::from(self.marked)) {
+            *place = mark;
+            self.marked += 1;
+        }
+    }
+
+    /// Cells go out after so many, and not in the moment of the ones before.
+    fn depart(&mut self, now: Nanos, cells: u64, apart: Nanos) {
+        let kept = usize::from(self.departed);
+        let last = self.departures.get(..kept).and_then(|all| all.last());
+        if last.is_some_and(|last| now.saturating_sub(last.at) < apart) {
+            return;
+        }
+        if kept == DEPARTURES {
+            self.departures.copy_within(1.., 0);
+            self.departed -= 1;
+        }
+        if let Some(place) = self.departures.get_mut(usize::from(self.departed)) {
+            *place = Departure { at: now, cells };
+            self.departed += 1;
+        }
+    }
 }
 
 impl Default for Meter {
@@ -102,10 +139,7 @@ impl Default for Meter {
             base_epoch: Epoch::EMPTY,
             empty_epoch: Epoch::EMPTY,
             acked: 0,
-            marks: [Mark::default(); MARKS],
-            marked: 0,
-            departures: [Departure::default(); DEPARTURES],
-            departed: 0,
+            past: None,
             is_rough: false,
         }
     }
@@ -154,7 +188,7 @@ impl Meter {
             }
         }
         // Slower only by batches that are whole: the first of a batch was held back the longest.
-        let last = self.marks.get(..usize::from(self.marked)).and_then(|marks| marks.last());
+        let last = self.marks().last();
         let Some(&last) = last.filter(|last| !last.starts && !self.is_going_on(now, last)) else { return };
         let slower = self.sample(&last).filter(|&(sample, from)| sample > self.pace && !from.starts);
         if let Some((sample, _)) = slower.filter(|(_, from)| self.was_full(from, &last, rtt)) {
@@ -176,7 +210,7 @@ impl Meter {
 
     /// Time for a cell until this mark, and since which mark.
     fn sample(&self, until: &Mark) -> Option<(Nanos, Mark)> {
-        let marks = self.marks.get(..usize::from(self.marked)).unwrap_or_default();
+        let marks = self.marks();
         let enough =
             |mark: &&Mark| until.cells.saturating_sub(mark.cells) >= CELLS_MIN && !self.is_going_on(until.at, mark);
         let far = marks.iter().filter(|mark| !mark.starts).find(enough).or_else(|| marks.iter().find(enough))?;
@@ -195,60 +229,43 @@ impl Meter {
 
     /// Notes that all acknowledged cells have arrived, in the batch or as the first of a new one.
     fn note(&mut self, now: Nanos) {
-        let last = self.marks.get(..usize::from(self.marked)).and_then(|marks| marks.last());
-        if let Some(&last) = last.filter(|last| self.is_going_on(now, last)) {
-            self.marked -= 1;
-            self.mark(Mark { at: now, cells: self.acked, ..last });
+        let (cells, last) = (self.acked, self.marks().last().copied());
+        let going_on = last.filter(|last| self.is_going_on(now, last));
+        let past = self.past.get_or_insert_default();
+        if let Some(last) = going_on {
+            past.marked -= 1;
+            past.mark(Mark { at: now, cells, ..last });
         } else {
-            self.mark(Mark { began: now, at: now, cells: self.acked, starts: false });
+            past.mark(Mark { began: now, at: now, cells, starts: false });
         }
     }
 
-    fn mark(&mut self, mark: Mark) {
-        if usize::from(self.marked) == MARKS {
-            self.marks.copy_within(1.., 0);
-            self.marked -= 1;
-        }
-        if let Some(place) = self.marks.get_mut(usize::from(self.marked)) {
-            *place = mark;
-            self.marked += 1;
-        }
+    fn marks(&self) -> &[Mark] {
+        self.past.as_ref().and_then(|past| past.marks.get(..usize::from(past.marked))).unwrap_or_default()
     }
 
     /// Cells are about to go out, after so many that are in flight. If all of these have arrived, the leg starts anew.
     /// `acked` cells make an acknowledgement.
     pub fn begins(&mut self, now: Nanos, inflight: u64, acked: u64) {
-        self.depart(now, self.acked.saturating_add(inflight));
+        let cells = self.acked.saturating_add(inflight);
+        let apart = self.base / BATCH_SHARE;
+        self.past.get_or_insert_default().depart(now, cells, apart);
         let first = now.saturating_add(self.half());
         // Of a leg that was never measured, nothing in flight has arrived before it says so. An acknowledgement that is
         // late says that something has not.
-        let is_known = self.pace != 0 || inflight == 0 || self.marked == 0;
+        let is_known = self.pace != 0 || inflight == 0 || self.marks().is_empty();
         if self.arrives(inflight) <= first && is_known && !self.is_late(now, inflight, acked) {
             self.anchor = first.saturating_sub(inflight.saturating_mul(self.pace));
-            self.marked = 0;
-            self.mark(Mark { began: now, at: now, cells: self.acked.saturating_add(inflight), starts: true });
-        }
-    }
-
-    fn depart(&mut self, now: Nanos, cells: u64) {
-        let kept = usize::from(self.departed);
-        let last = self.departures.get(..kept).and_then(|all| all.last());
-        if last.is_some_and(|last| now.saturating_sub(last.at) < self.base / BATCH_SHARE) {
-            return;
-        }
-        if kept == DEPARTURES {
-            self.departures.copy_within(1.., 0);
-            self.departed -= 1;
-        }
-        if let Some(place) = self.departures.get_mut(usize::from(self.departed)) {
-            *place = Departure { at: now, cells };
-            self.departed += 1;
+            let past = self.past.get_or_insert_default();
+            past.marked = 0;
+            past.mark(Mark { began: now, at: now, cells, starts: true });
         }
     }
 
     /// When this cell went out, unless that is too long ago.
     fn departed_at(&self, cell: u64) -> Option<Nanos> {
-        let all = self.departures.get(..usize::from(self.departed)).unwrap_or_default();
+        let past = self.past.as_ref()?;
+        let all = past.departures.get(..usize::from(past.departed)).unwrap_or_default();
         all.iter().rev().find(|one| one.cells < cell).map(|one| one.at)
     }
 

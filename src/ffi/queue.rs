@@ -120,8 +120,8 @@ pub unsafe extern "C-unwind" fn circflow_queue_config_init(
 }
 
 /// Makes a queue. On CIRCFLOW_OK it is yours until circflow_queue_free(). It allocates memory for items only when one
-/// has to wait. When none waits any more, it keeps memory for CIRCFLOW_BACKLOG_SPARSE items, or for as many as have waited
-/// twice in a row, at most 64.
+/// has to wait. When none waits any more, it keeps memory for CIRCFLOW_BACKLOG_SPARSE items, or for as many as have
+/// waited twice in a row, at most 64.
 ///
 /// @param config  From circflow_queue_config_init(). It is copied.
 ///

@@ -9,7 +9,7 @@ use circflow::conflux::Algorithm;
 use proptest::prelude::*;
 
 /// A leg and what is known of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Leg {
     pub path: Path,
     pub meter: Meter,
@@ -152,9 +152,9 @@ pub fn wild_case() -> impl Strategy<Value = Case> {
 
 /// Of legs that are equal in all, the first ready one is chosen, or all wait.
 pub fn first_of_equal(algorithm: Algorithm, case: &Case) {
-    let Some(&leg) = case.legs.first() else { return };
+    let Some(leg) = case.legs.first() else { return };
     for count in 1..5 {
-        let alike = Case { legs: vec![leg; count], sending: None, ..case.clone() };
+        let alike = Case { legs: vec![leg.clone(); count], sending: None, ..case.clone() };
         let answer = alike.check(algorithm);
         assert!(answer.map_or(true, |chosen| chosen.leg == 0), "{algorithm:?}: {answer:?} of {alike:#?}");
     }
