@@ -21,7 +21,10 @@ CWARN       := -Wall -Wextra -Wpedantic -Werror
 CFLAGS      ?= -O2 -g
 CCOMMON     := -std=c99 -D_POSIX_C_SOURCE=200809L $(CWARN) -Iinclude
 
-.PHONY: all help lib header machines docs-events setup clean install
+# $(call say,CC)command: shows a short line in place of the command. V=1 shows the commands.
+say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' '$(1)' '$(or $(2),$(@:$(BUILD)/%=%))';)
+
+.PHONY: all help lib header machines docs-events setup setup-demo clean install
 all: lib header ## Build the library and its header
 
 help: ## Say what there is
@@ -30,6 +33,7 @@ help: ## Say what there is
 lib: $(LIB)
 
 $(LIB): $(SOURCES)
+	@echo "The library and the crates it uses are compiled: one to three minutes the first time."
 	$(CARGO) build --release --target-dir target
 	@touch $@
 
@@ -48,8 +52,15 @@ machines: ## Renew tests/machines and examples/machines from tests/common/machin
 docs-events: ## Renew the tables of docs/events.md from src/event/table.rs
 	CIRCFLOW_WRITE_EVENTS=1 $(CARGO) test --target-dir target --test events_page
 
+# The library needs Rust and its linker, and no package. A target names what it needs besides.
+DEMO_PACKAGES := build-essential pkg-config libevent-dev
+TEST_PACKAGES := $(DEMO_PACKAGES) libcmocka-dev valgrind
+
 setup: ## Install the Debian packages that demo and tests need
-	@scripts/setup.sh
+	@scripts/setup.sh $(TEST_PACKAGES)
+
+setup-demo: ## Install those that the examples and the demo need
+	@scripts/setup.sh $(DEMO_PACKAGES)
 
 include examples/examples.mk
 include c-tests/c-tests.mk
