@@ -33,12 +33,11 @@ help: ## Say what there is
 lib: $(LIB)
 
 $(LIB): $(SOURCES)
-	@echo "The library and the crates it uses are compiled: one to three minutes the first time."
-	$(CARGO) build --release --target-dir target
+	$(call say,CARGO,$@ and the crates it uses: one to three minutes the first time)$(CARGO) build --release --target-dir target
 	@touch $@
 
 $(CHECKED): $(SOURCES)
-	$(CARGO) build --profile checked --features test-hooks --target-dir target
+	$(call say,CARGO,$@)$(CARGO) build --profile checked --features test-hooks --target-dir target
 	@touch $@
 
 header: ## Renew include/circflow.h from the source
@@ -69,6 +68,7 @@ include sim/sim.mk
 include study/study.mk
 include fuzz/fuzz.mk
 include trace/trace.mk
+include machine/machine.mk
 include integration/tor/tor.mk
 include integration/shadow/shadow.mk
 

@@ -54,6 +54,7 @@ check: setup ## Run every test: Rust, C, Python, the examples, a simulation, fuz
 	$(CARGO) test
 	$(CARGO) test --package circflow-trace
 	$(CARGO) test --package circflow-study
+	$(CARGO) test --package circflow-machine
 	@$(MAKE) --no-print-directory check-lint
 	@$(MAKE) --no-print-directory check-c
 	@$(MAKE) --no-print-directory check-examples
