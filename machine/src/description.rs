@@ -10,7 +10,7 @@ use maybenot::event::Event;
 use maybenot::state::{State, Trans};
 use maybenot::Machine;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use crate::{numbered, Said};
@@ -245,18 +245,19 @@ fn made(machine: Described) -> Said<Machine> {
         .zip(&machine.state)
         .map(|(at, state): (usize, _)| state.name.clone().unwrap_or_else(|| at.to_string()))
         .collect();
+    let mut known = HashMap::new();
     for (at, name) in names.iter().enumerate() {
         if name == END || name == SIGNAL {
             return Err(format!("no state can be named {name}, which stands for something else"));
         }
-        if names[..at].contains(name) {
+        if known.insert(name.as_str(), at).is_some() {
             return Err(format!("two states are named {name:?}"));
         }
     }
     let states: Said<Vec<State>> = names
         .iter()
         .zip(machine.state)
-        .map(|(name, state)| state_of(state, &names).map_err(|why| format!("state {name:?}: {why}")))
+        .map(|(name, state)| state_of(state, &known).map_err(|why| format!("state {name:?}: {why}")))
         .collect();
     Machine::new(
         machine.allowed_padding_packets.read()?,
@@ -268,16 +269,16 @@ fn made(machine: Described) -> Said<Machine> {
     .map_err(|error| error.to_string())
 }
 
-fn state_of(state: Stated, names: &[String]) -> Said<State> {
+fn state_of(state: Stated, known: &HashMap<&str, usize>) -> Said<State> {
     let mut transitions: EnumMap<Event, Vec<Trans>> = EnumMap::default();
     for (On(event), goes) in state.on {
         for (name, probability) in goes {
             let to = match name.as_str() {
                 END => STATE_END,
                 SIGNAL => STATE_SIGNAL,
-                _ => names.iter().position(|known| *known == name).ok_or_else(|| {
-                    format!("{event} goes to {name:?}, and there is no such state; there are: {}", names.join(", "))
-                })?,
+                _ => *known
+                    .get(name.as_str())
+                    .ok_or_else(|| format!("{event} goes to {name:?}, and no state has this name"))?,
             };
             transitions[event].push(Trans(to, probability));
         }
@@ -286,7 +287,7 @@ fn state_of(state: Stated, names: &[String]) -> Said<State> {
     made.action = state.action.map(Action::from);
     made.counter = (state.counter_a.map(Counter::from), state.counter_b.map(Counter::from));
     // Each state by itself, so that what is wrong is said of that state.
-    made.validate(names.len()).map_err(|error| error.to_string())?;
+    made.validate(known.len()).map_err(|error| error.to_string())?;
     Ok(made)
 }
 
