@@ -38,7 +38,7 @@ int main(void) {
     check(circflow_engine_config_init(&engine, sizeof engine)); /* A real program puts random bytes into its seed, */
     check(circflow_set_config_init(&config, sizeof config));    /* and into the nonce of each set. */
     check(circflow_circuit_config_init(&circuit, sizeof circuit));
-    for (int end = CLIENT; end <= EXIT; end++) {
+    for (int end = CLIENT; end <= EXIT; end++, engine.engine_number++) { /* Two engines have two numbers. */
         check(circflow_engine_new(&engine, &engines[end]));
         circuit.role = end == CLIENT ? CIRCFLOW_ROLE_CLIENT : CIRCFLOW_ROLE_RELAY, circuit.hops = end == CLIENT;
         for (circuit.tag = 1; circuit.tag <= CIRCUITS; circuit.tag++)
@@ -50,7 +50,7 @@ int main(void) {
     for (int i = 0, end = 0; i < 4; i++, end = !end) check(circflow_engine_drain(engines[end], 100, NULL, obey, &end));
     for (int i = 0; i < WORDS; i++) { /* Words on circuit 2 are there at once, those on circuit 1 after them all. */
         check(circflow_set_send(engines[CLIENT], now_ns, set, &word, NULL, 0, &where)); /* Where does it go? */
-        check(circflow_switch_encode(where.switch_delta, jump));
+        check(circflow_switch_encode(where.switch_delta, jump)); /* Tells how many words went elsewhere, if any. */
         if (where.switch_delta != 0) receive(EXIT, where.circuit_tag, CIRCFLOW_CMD_SWITCH, jump, sizeof jump);
         if (where.circuit_tag == 2) receive(EXIT, 2, CIRCFLOW_CMD_DATA, words[i], sizeof words[i]);
     }
