@@ -35,15 +35,17 @@ DEMO_OPTIONS = $(call demo_option,file,$(FILE)) $(call demo_option,size-mib,$(SI
 examples: $(SMALL) $(EXAMPLES)/metrics $(DEMO_BINS) ## Build the examples and the demo
 	@:
 
-# The page of a record, also of a demo that failed. At its head stands what the demo found.
+# The page of a record, also of a demo that failed, but not of one that moved nothing. At its head stands what the demo
+# found.
 DEMO_FOUND = $(BUILD)/demo.found
-demo_page  = $(if $(DEMO_RECORD),&& $(TRACE) report $(DEMO_RECORD) -o $(DEMO_PAGE) \
-	--title "$$(cat $(DEMO_FOUND) 2>/dev/null)" && echo "what happened: $(DEMO_PAGE)")
+demo_page  = $(if $(DEMO_RECORD),if [ -s $(DEMO_RECORD) ]; then \
+	$(TRACE) report $(DEMO_RECORD) -o $(DEMO_PAGE) --title "$$(cat $(DEMO_FOUND) 2>/dev/null)" && \
+	echo "what happened: $(DEMO_PAGE)" || status=1; fi;)
 
 demo: setup-demo ## Move a file over one leg, then two, and make a page of it: FILE=, LEG_A=, LEG_B=, CIRCUITS=, SLOW_READER=1, ..
-	@$(MAKE) --no-print-directory examples $(if $(DEMO_RECORD),$(TRACE))
+	@$(MAKE) --no-print-directory examples $(if $(DEMO_RECORD),trace)
 	@rm -f $(DEMO_FOUND)
-	@status=0; $(EXAMPLES)/demo $(DEMO_OPTIONS) --found $(DEMO_FOUND) || status=$$?; true $(demo_page) && exit $$status
+	@status=0; $(EXAMPLES)/demo $(DEMO_OPTIONS) --found $(DEMO_FOUND) || status=$$?; $(demo_page) exit $$status
 
 UNEQUAL = examples/unequal.py --demo $(EXAMPLES)/demo
 
@@ -78,7 +80,7 @@ demo-circuits-short: examples ## Twenty sets at once, at an exit of two threads,
 
 demo-padding: setup-demo ## Ten seconds in which nobody sends anything: how regular are the cells of padding?
 	@$(MAKE) --no-print-directory examples
-	@$(EXAMPLES)/demo --idle 10
+	@$(EXAMPLES)/demo --idle 10 $(call demo_option,base-port,$(BASE_PORT))
 
 demo-padding-short: examples ## Quick runs with padding, for the tests
 	@$(EXAMPLES)/demo --two-only --size-mib 1 --padding constant-rate

@@ -4,6 +4,7 @@ TRACE := $(BUILD)/circflow-trace
 
 .PHONY: trace
 trace: $(TRACE) ## Build the command that reads records of engines, build/circflow-trace
+	@:
 
 $(TRACE): $(SOURCES) $(HEADER) Cargo.lock trace/Cargo.toml $(shell find trace/src -type f)
 	$(call say,CARGO,$@ and the crates it uses: one to five minutes the first time)$(CARGO) build --release \

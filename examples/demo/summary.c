@@ -119,8 +119,7 @@ static void print_findings(const struct options *options, const struct outcome *
     printf("legs by          %s\n", algorithm_name(last_run(options, outcome)->algorithm));
     if (options->slow_reader) {
         const unsigned long long used = cap_used(two, &who);
-        printf("flow control     %llu XOFF and %llu XON; at most %llu bytes kept (%s) of %llu allowed\n",
-               (unsigned long long)two->xoffs, (unsigned long long)two->xons, used, who,
+        printf("memory           at most %llu bytes (%s) of %llu allowed\n", used, who,
                (unsigned long long)cap_bytes(options, two));
     }
     if (options->padding != NULL)
