@@ -22,7 +22,7 @@ listen() {
     : >"$folder/exit.log"
     timeout 60 "$tunnel" exit -a "$a" -b $((a + 1)) "$folder/came" >"$folder/exit.log" 2>&1 &
     exit_pid=$!
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
+    for _ in $(seq 50); do
         if grep -q 'waits on ports' "$folder/exit.log"; then return 0; fi
         if grep -q 'cannot listen' "$folder/exit.log"; then return 1; fi
         sleep 0.2
@@ -30,18 +30,28 @@ listen() {
     fail "the exit did not come up"
 }
 
+# One transfer. Each end is given a minute.
+move() {
+    tries=0
+    until listen; do
+        tries=$((tries + 1))
+        [ $tries -lt 20 ] || fail "no two free ports"
+    done
+    timeout 60 "$tunnel" client -a "$a" -b $((a + 1)) "$folder/sent" >"$folder/client.log" 2>&1 ||
+        { cat "$folder/client.log"; fail "the client"; }
+    wait "$exit_pid" || fail "the exit"
+    exit_pid=""
+    cmp "$folder/sent" "$folder/came" || fail "other bytes came"
+}
+
 mkdir -p "$folder"
 head -c 5000000 /dev/urandom >"$folder/sent"
-tries=0
-until listen; do
-    tries=$((tries + 1))
-    [ $tries -lt 20 ] || fail "no two free ports"
+# The default algorithm may find that one path alone is as fast. On equal paths it does so rarely.
+for _ in 1 2 3 4 5; do
+    move
+    if grep -Eq 'DATA frames: [1-9][0-9]* on path A, [1-9][0-9]* on path B' "$folder/client.log"; then
+        cat "$folder/client.log"
+        exit 0
+    fi
 done
-timeout 60 "$tunnel" client -a "$a" -b $((a + 1)) "$folder/sent" >"$folder/client.log" 2>&1 ||
-    { cat "$folder/client.log"; fail "the client"; }
-wait "$exit_pid" || fail "the exit"
-exit_pid=""
-cmp "$folder/sent" "$folder/came" || fail "other bytes came"
-grep -Eq 'DATA frames: [1-9][0-9]* on path A, [1-9][0-9]* on path B' "$folder/client.log" ||
-    { cat "$folder/client.log"; fail "a path carried nothing"; }
-cat "$folder/client.log"
+fail "one path alone carried all, five times"
