@@ -21,7 +21,10 @@ CWARN       := -Wall -Wextra -Wpedantic -Werror
 CFLAGS      ?= -O2 -g
 CCOMMON     := -std=c99 -D_POSIX_C_SOURCE=200809L $(CWARN) -Iinclude
 
-.PHONY: all help lib header machines docs-events setup clean install
+# $(call say,CC)command: shows a short line in place of the command. V=1 shows the commands.
+say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' '$(1)' '$(or $(2),$(@:$(BUILD)/%=%))';)
+
+.PHONY: all help lib header machines docs-events setup setup-demo clean install
 all: lib header ## Build the library and its header
 
 help: ## Say what there is
@@ -30,11 +33,11 @@ help: ## Say what there is
 lib: $(LIB)
 
 $(LIB): $(SOURCES)
-	$(CARGO) build --release --target-dir target
+	$(call say,CARGO,$@ and the crates it uses: one to three minutes the first time)$(CARGO) build --release --target-dir target
 	@touch $@
 
 $(CHECKED): $(SOURCES)
-	$(CARGO) build --profile checked --features test-hooks --target-dir target
+	$(call say,CARGO,$@)$(CARGO) build --profile checked --features test-hooks --target-dir target
 	@touch $@
 
 header: ## Renew include/circflow.h from the source
@@ -48,8 +51,15 @@ machines: ## Renew tests/machines and examples/machines from tests/common/machin
 docs-events: ## Renew the tables of docs/events.md from src/event/table.rs
 	CIRCFLOW_WRITE_EVENTS=1 $(CARGO) test --target-dir target --test events_page
 
+# The library needs Rust and its linker, and no package. A target names what it needs besides.
+DEMO_PACKAGES := build-essential pkg-config libevent-dev
+TEST_PACKAGES := $(DEMO_PACKAGES) libcmocka-dev valgrind
+
 setup: ## Install the Debian packages that demo and tests need
-	@scripts/setup.sh
+	@scripts/setup.sh $(TEST_PACKAGES)
+
+setup-demo: ## Install those that the examples and the demo need
+	@scripts/setup.sh $(DEMO_PACKAGES)
 
 include docs/docs.mk
 include examples/examples.mk
@@ -59,6 +69,7 @@ include sim/sim.mk
 include study/study.mk
 include fuzz/fuzz.mk
 include trace/trace.mk
+include machine/machine.mk
 include integration/tor/tor.mk
 include integration/shadow/shadow.mk
 

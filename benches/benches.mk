@@ -22,12 +22,12 @@ bench-smoke: $(BENCH)/bench-alloc $(BENCH)/bench-run-alloc $(BENCH)/bench-queue 
 
 $(BENCH)/bench: $(BENCH_SOURCES) benches/bench.h $(HEADER) $(LIB)
 	@mkdir -p $(BENCH)
-	$(BENCH_CC) -o $@ $(BENCH_SOURCES) $(LIB) $(NATIVE_LIBS)
+	$(call say,CC)$(BENCH_CC) -o $@ $(BENCH_SOURCES) $(LIB) $(NATIVE_LIBS)
 
 # A program of its own, as counting costs instructions.
 $(BENCH)/bench-alloc: $(BENCH_SOURCES) benches/bench.h $(HEADER) $(LIB)
 	@mkdir -p $(BENCH)
-	$(BENCH_CC) -DCOUNT_ALLOCATIONS -o $@ $(BENCH_SOURCES) $(LIB) $(NATIVE_LIBS)
+	$(call say,CC)$(BENCH_CC) -DCOUNT_ALLOCATIONS -o $@ $(BENCH_SOURCES) $(LIB) $(NATIVE_LIBS)
 
 # Padding, its peers, and the timers under it.
 PEER := target/maybenot-ffi/release/libbench_maybenot_ffi.a
@@ -37,15 +37,15 @@ bench-padding: setup $(BENCH)/bench-padding $(BENCH)/bench-maybenot $(BENCH)/ben
 
 $(BENCH)/bench-padding: benches/padding.c benches/padding.h $(HEADER) $(LIB)
 	@mkdir -p $(BENCH)
-	$(BENCH_CC) -D_GNU_SOURCE -o $@ benches/padding.c $(LIB) $(NATIVE_LIBS)
+	$(call say,CC)$(BENCH_CC) -D_GNU_SOURCE -o $@ benches/padding.c $(LIB) $(NATIVE_LIBS)
 
 $(BENCH)/bench-maybenot: benches/padding_peer.c benches/padding.h $(PEER)
 	@mkdir -p $(BENCH)
-	$(BENCH_CC) -o $@ benches/padding_peer.c $(PEER) $(NATIVE_LIBS)
+	$(call say,CC)$(BENCH_CC) -o $@ benches/padding_peer.c $(PEER) $(NATIVE_LIBS)
 
 $(BENCH)/bench-libevent: benches/peer_timers.c benches/padding.h
 	@mkdir -p $(BENCH)
-	$(CC) $(CCOMMON) -Wno-pedantic -O2 -g $(shell pkg-config --cflags libevent) -o $@ $< $(shell pkg-config --libs libevent)
+	$(call say,CC)$(CC) $(CCOMMON) -Wno-pedantic -O2 -g $(shell pkg-config --cflags libevent) -o $@ $< $(shell pkg-config --libs libevent)
 
 $(BENCH)/bench-timers: benches/timers.rs $(LIB)
 	@mkdir -p $(BENCH)
@@ -72,8 +72,8 @@ bench-run: setup $(BENCH)/bench-run $(BENCH)/bench-run-alloc ## Measure circuits
 
 $(BENCH)/bench-run: $(RUN_SOURCES) benches/bench.h benches/tunnel.h benches/tunnel_parts.h $(HEADER) $(LIB)
 	@mkdir -p $(BENCH)
-	$(BENCH_CC) -o $@ $(RUN_SOURCES) $(LIB) $(NATIVE_LIBS)
+	$(call say,CC)$(BENCH_CC) -o $@ $(RUN_SOURCES) $(LIB) $(NATIVE_LIBS)
 
 $(BENCH)/bench-run-alloc: $(RUN_SOURCES) benches/bench.h benches/tunnel.h benches/tunnel_parts.h $(HEADER) $(LIB)
 	@mkdir -p $(BENCH)
-	$(BENCH_CC) -DCOUNT_ALLOCATIONS -o $@ $(RUN_SOURCES) $(LIB) $(NATIVE_LIBS)
+	$(call say,CC)$(BENCH_CC) -DCOUNT_ALLOCATIONS -o $@ $(RUN_SOURCES) $(LIB) $(NATIVE_LIBS)

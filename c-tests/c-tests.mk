@@ -37,13 +37,14 @@ ASAN_TESTS    := $(patsubst %,$(BUILD)/c-tests/asan/%,$(C_TESTS) $(C_TESTS_HOOK)
 # What README and the examples say must be so: the example on one screen compiles, and the small
 # examples print what they should.
 check-examples: examples ## Run the small examples, and compile the example of README
-	@for name in $(SMALL_NAMES); do \
+	@for name in $(SAME_NAMES); do \
 		build/examples/$$name | diff - examples/$$name.out || { echo "check-examples: FAILED: $$name"; exit 1; }; \
 	done
+	@examples/move-a-file.sh $(EXAMPLES)/tunnel $(BUILD)/tunnel
 	@examples/fetch-metrics.sh build/examples/metrics
 	@$(MAKE) --no-print-directory $(README_PROGRAM)
-	$(CC) $(CCOMMON) -fsyntax-only -x c $(README_PROGRAM)
-	$(CXX) -std=c++11 $(CWARN) -Iinclude -fsyntax-only -x c++ $(README_PROGRAM)
+	$(call say,CC,$(README_PROGRAM))$(CC) $(CCOMMON) -fsyntax-only -x c $(README_PROGRAM)
+	$(call say,CXX,$(README_PROGRAM))$(CXX) -std=c++11 $(CWARN) -Iinclude -fsyntax-only -x c++ $(README_PROGRAM)
 	@$(MAKE) --no-print-directory demo-padding-short
 	@echo "check-examples: OK"
 
@@ -53,6 +54,7 @@ check: setup ## Run every test: Rust, C, Python, the examples, a simulation, fuz
 	$(CARGO) test
 	$(CARGO) test --package circflow-trace
 	$(CARGO) test --package circflow-study
+	$(CARGO) test --package circflow-machine
 	@$(MAKE) --no-print-directory check-lint
 	@$(MAKE) --no-print-directory check-c
 	@$(MAKE) --no-print-directory check-examples
@@ -111,11 +113,11 @@ check-tsan: setup ## Run the event loops of c-tests/threads.c under ThreadSaniti
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" $(CARGO) build \
 		--target $(TSAN_HOST) --target-dir target/tsan
 	@mkdir -p $(TSAN_DIR)
-	$(CC) $(C_TEST_FLAGS) -O1 -fsanitize=thread -c c-tests/threads.c -o $(TSAN_DIR)/threads.o
-	$(CC) $(C_TEST_FLAGS) -O1 -fsanitize=thread -c c-tests/race.c -o $(TSAN_DIR)/race.o
-	$(CC) $(C_TEST_FLAGS) -c c-tests/host.c -o $(TSAN_DIR)/host.o
-	$(CC) $(TSAN_DIR)/race.o $(TSAN_LINK) $(NATIVE_LIBS) -lresolv -o $(TSAN_DIR)/race
-	$(CC) $(TSAN_DIR)/threads.o $(TSAN_DIR)/host.o $(TSAN_LINK) $(CMOCKA_LIBS) $(NATIVE_LIBS) -lresolv -o $(TSAN_DIR)/threads
+	$(call say,CC,c-tests/tsan/threads.o)$(CC) $(C_TEST_FLAGS) -O1 -fsanitize=thread -c c-tests/threads.c -o $(TSAN_DIR)/threads.o
+	$(call say,CC,c-tests/tsan/race.o)$(CC) $(C_TEST_FLAGS) -O1 -fsanitize=thread -c c-tests/race.c -o $(TSAN_DIR)/race.o
+	$(call say,CC,c-tests/tsan/host.o)$(CC) $(C_TEST_FLAGS) -c c-tests/host.c -o $(TSAN_DIR)/host.o
+	$(call say,LD,c-tests/tsan/race)$(CC) $(TSAN_DIR)/race.o $(TSAN_LINK) $(NATIVE_LIBS) -lresolv -o $(TSAN_DIR)/race
+	$(call say,LD,c-tests/tsan/threads)$(CC) $(TSAN_DIR)/threads.o $(TSAN_DIR)/host.o $(TSAN_LINK) $(CMOCKA_LIBS) $(NATIVE_LIBS) -lresolv -o $(TSAN_DIR)/threads
 	@if TSAN_OPTIONS="exitcode=66 suppressions=c-tests/tsan.supp" $(TSAN_DIR)/race >$(TSAN_DIR)/race.log 2>&1; then \
 		echo "check-tsan: FAILED: the sanitizer missed a data race"; exit 1; fi
 	@for planted in '#0 count' '#0 .*circflow::'; do \
@@ -158,27 +160,27 @@ c-tests-asan: $(ASAN_TESTS)
 
 $(BUILD)/c-tests/checked/%: c-tests/%.c $(C_TEST_DEPS) $(CHECKED) | setup
 	@mkdir -p $(@D)
-	$(CC) $(C_TEST_FLAGS) $< c-tests/host.c $(CHECKED) $(CMOCKA_LIBS) $(NATIVE_LIBS) -o $@
+	$(call say,CC)$(CC) $(C_TEST_FLAGS) $< c-tests/host.c $(CHECKED) $(CMOCKA_LIBS) $(NATIVE_LIBS) -o $@
 
 $(BUILD)/c-tests/release/%: c-tests/%.c $(C_TEST_DEPS) $(LIB) | setup
 	@mkdir -p $(@D)
-	$(CC) $(C_TEST_FLAGS) $< c-tests/host.c $(LIB) $(CMOCKA_LIBS) $(NATIVE_LIBS) -o $@
+	$(call say,CC)$(CC) $(C_TEST_FLAGS) $< c-tests/host.c $(LIB) $(CMOCKA_LIBS) $(NATIVE_LIBS) -o $@
 
 $(BUILD)/c-tests/asan/%: c-tests/%.c $(C_TEST_DEPS) $(CHECKED) | setup
 	@mkdir -p $(@D)
-	$(CC) $(C_TEST_FLAGS) $(SANITIZERS) $< c-tests/host.c $(CHECKED) $(CMOCKA_LIBS) $(NATIVE_LIBS) -o $@
+	$(call say,CC)$(CC) $(C_TEST_FLAGS) $(SANITIZERS) $< c-tests/host.c $(CHECKED) $(CMOCKA_LIBS) $(NATIVE_LIBS) -o $@
 
 $(BUILD)/c-tests/checked/%: c-tests/%.cc $(HEADER) $(CHECKED) | setup
 	@mkdir -p $(@D)
-	$(CXX) $(CXX_TEST_FLAGS) $< $(CHECKED) $(NATIVE_LIBS) -o $@
+	$(call say,CXX)$(CXX) $(CXX_TEST_FLAGS) $< $(CHECKED) $(NATIVE_LIBS) -o $@
 
 $(BUILD)/c-tests/release/%: c-tests/%.cc $(HEADER) $(LIB) | setup
 	@mkdir -p $(@D)
-	$(CXX) $(CXX_TEST_FLAGS) $< $(LIB) $(NATIVE_LIBS) -o $@
+	$(call say,CXX)$(CXX) $(CXX_TEST_FLAGS) $< $(LIB) $(NATIVE_LIBS) -o $@
 
 $(BUILD)/c-tests/asan/%: c-tests/%.cc $(HEADER) $(CHECKED) | setup
 	@mkdir -p $(@D)
-	$(CXX) $(CXX_TEST_FLAGS) $(SANITIZERS) $< $(CHECKED) $(NATIVE_LIBS) -o $@
+	$(call say,CXX)$(CXX) $(CXX_TEST_FLAGS) $(SANITIZERS) $< $(CHECKED) $(NATIVE_LIBS) -o $@
 
 # The header in every language it promises, and C++ that links.
 check-c-header: $(HEADER) $(LIB)

@@ -1,13 +1,15 @@
-# Examples: loop_poll.c, the one to start with, loop_run.c, padding.c, slow_consumer.c; on libevent metrics.c and the demo.
+# Examples: hello.c, the one to start with; tunnel.c, two processes on poll(2); run_circuits.c, padding.c and
+# slow_consumer.c, one matter each; on libevent metrics.c and the demo.
 #
 # make demo takes FILE=path, or makes a file of SIZE_MIB; LEG_A= and LEG_B= "Mbit/s round-trip-ms"; CIRCUITS= number of
 # sets at once; THREADS= of the exit, 1 or 2; SLOW_READER=1; BASE_PORT=; RATIO= how much faster two legs have to be;
-# ALGORITHM= by which the exit chooses legs; PADDING= name of machines in examples/machines; RECORD= file for what
-# happens in each process, 0 for none.
+# ALGORITHM= by which the exit chooses legs; PADDING= name of machines in examples/machines, or a file of machines;
+# RECORD= file for what happens in each process, 0 for none.
 
 EXAMPLES     := $(BUILD)/examples
-SMALL_NAMES  := loop_poll loop_run padding slow_consumer
-SMALL        := $(SMALL_NAMES:%=$(EXAMPLES)/%)
+# Those that print the same each time: NAME.out.
+SAME_NAMES   := hello run_circuits padding slow_consumer
+SMALL        := $(patsubst %,$(EXAMPLES)/%,$(SAME_NAMES) tunnel)
 DEMO_NAMES   := demo demo-client demo-relay demo-exit demo-idle
 DEMO_BINS    := $(DEMO_NAMES:%=$(EXAMPLES)/%)
 DEMO_HEADERS := $(wildcard examples/demo/*.h)
@@ -33,19 +35,21 @@ DEMO_OPTIONS = $(call demo_option,file,$(FILE)) $(call demo_option,size-mib,$(SI
 examples: $(SMALL) $(EXAMPLES)/metrics $(DEMO_BINS) ## Build the examples and the demo
 	@:
 
-# The page of a record, also of a demo that failed. At its head stands what the demo found.
+# The page of a record, also of a demo that failed, but not of one that moved nothing. At its head stands what the demo
+# found.
 DEMO_FOUND = $(BUILD)/demo.found
-demo_page  = $(if $(DEMO_RECORD),&& $(TRACE) report $(DEMO_RECORD) -o $(DEMO_PAGE) \
-	--title "$$(cat $(DEMO_FOUND) 2>/dev/null)" && echo "what happened: $(DEMO_PAGE)")
+demo_page  = $(if $(DEMO_RECORD),if [ -s $(DEMO_RECORD) ]; then \
+	$(TRACE) report $(DEMO_RECORD) -o $(DEMO_PAGE) --title "$$(cat $(DEMO_FOUND) 2>/dev/null)" && \
+	echo "what happened: $(DEMO_PAGE)" || status=1; fi;)
 
-demo: setup ## Move a file over one leg, then two, and make a page of it: FILE=, LEG_A=, LEG_B=, CIRCUITS=, SLOW_READER=1, ..
-	@$(MAKE) --no-print-directory examples $(if $(DEMO_RECORD),$(TRACE))
+demo: setup-demo ## Move a file over one leg, then two, and make a page of it: FILE=, LEG_A=, LEG_B=, CIRCUITS=, SLOW_READER=1, ..
+	@$(MAKE) --no-print-directory examples $(if $(DEMO_RECORD),trace)
 	@rm -f $(DEMO_FOUND)
-	@status=0; $(EXAMPLES)/demo $(DEMO_OPTIONS) --found $(DEMO_FOUND) || status=$$?; true $(demo_page) && exit $$status
+	@status=0; $(EXAMPLES)/demo $(DEMO_OPTIONS) --found $(DEMO_FOUND) || status=$$?; $(demo_page) exit $$status
 
 UNEQUAL = examples/unequal.py --demo $(EXAMPLES)/demo
 
-demo-unequal: setup ## Unequal legs, alone against two, on real sockets: ALGORITHMS=lowrtt,ontime RUNS=9 ROWS=1,5 JOBS=1
+demo-unequal: setup-demo ## Unequal legs, alone against two, on real sockets: ALGORITHMS=lowrtt,ontime RUNS=9 ROWS=1,5 JOBS=1
 	@scripts/setup.sh python3
 	@$(MAKE) --no-print-directory examples
 	@$(UNEQUAL) --out $(BUILD)/unequal $(call demo_option,algorithms,$(ALGORITHMS)) $(call demo_option,runs,$(RUNS)) \
@@ -74,9 +78,9 @@ demo-slow-short: examples ## A slow reader, quickly, for the tests
 demo-circuits-short: examples ## Twenty sets at once, at an exit of two threads, quickly, for the tests
 	@$(EXAMPLES)/demo --circuits 20 --size-mib 2 --threads 2
 
-demo-padding: setup ## Ten seconds in which nobody sends anything: how regular are the cells of padding?
+demo-padding: setup-demo ## Ten seconds in which nobody sends anything: how regular are the cells of padding?
 	@$(MAKE) --no-print-directory examples
-	@$(EXAMPLES)/demo --idle 10
+	@$(EXAMPLES)/demo --idle 10 $(call demo_option,base-port,$(BASE_PORT))
 
 demo-padding-short: examples ## Quick runs with padding, for the tests
 	@$(EXAMPLES)/demo --two-only --size-mib 1 --padding constant-rate
@@ -100,13 +104,13 @@ demo-kill: examples ## Kill a relay of leg B in mid-transfer, at different momen
 	@examples/kill-a-relay.sh $(EXAMPLES)/demo
 
 $(SMALL): $(EXAMPLES)/%: examples/%.c $(HEADER) $(LIB) | $(EXAMPLES)
-	$(CC) $(CFLAGS) $(CCOMMON) $< -o $@ $(LIB) $(NATIVE_LIBS)
+	$(call say,CC)$(CC) $(CFLAGS) $(CCOMMON) $< -o $@ $(LIB) $(NATIVE_LIBS)
 
 $(EXAMPLES)/metrics: examples/metrics.c $(HEADER) $(LIB) | $(EXAMPLES)
-	$(CC) $(CFLAGS) $(CCOMMON) $(shell pkg-config --cflags libevent) $< -o $@ $(LIB) $(NATIVE_LIBS) $(DEMO_LIBS)
+	$(call say,CC)$(CC) $(CFLAGS) $(CCOMMON) $(shell pkg-config --cflags libevent) $< -o $@ $(LIB) $(NATIVE_LIBS) $(DEMO_LIBS)
 
 $(EXAMPLES)/demo-%.o: examples/demo/%.c $(DEMO_HEADERS) $(HEADER) | $(EXAMPLES)
-	$(CC) $(DEMO_CFLAGS) -c $< -o $@
+	$(call say,CC)$(CC) $(DEMO_CFLAGS) -c $< -o $@
 
 # The sources of each program.
 demo_objects   = $(patsubst %,$(EXAMPLES)/demo-%.o,$(1))
@@ -120,7 +124,7 @@ $(EXAMPLES)/demo-idle: $(call demo_objects,idle regular $(DEMO_ENDPOINT))
 $(EXAMPLES)/demo-relay: $(call demo_objects,relay passage turns wire shaper regular $(DEMO_NODE))
 
 $(DEMO_BINS): $(LIB)
-	$(CC) $(CFLAGS) $(filter %.o,$^) -o $@ $(LIB) $(NATIVE_LIBS) $(DEMO_LIBS)
+	$(call say,LD)$(CC) $(CFLAGS) $(filter %.o,$^) -o $@ $(LIB) $(NATIVE_LIBS) $(DEMO_LIBS)
 
 $(EXAMPLES):
 	@mkdir -p $@

@@ -32,7 +32,8 @@ fuzz-replay: fuzz-build ## Play one input again, as a crash has printed it: TARG
 fuzz-merge: fuzz-build ## Keep in fuzz/corpus what reaches more, of all that was found: ONLY=
 	@for target in $(FUZZ_CHOSEN); do fuzz/merge.sh $(FUZZ_BIN)$$target $$target $(FUZZ_OUT)/$$target || exit 1; done
 
-fuzz-build: setup
+fuzz-build:
+	@scripts/setup.sh build-essential
 	@command -v rustc >/dev/null && [ -n "$$(ls $$(rustc --print sysroot)/lib/rustlib/$(FUZZ_HOST)/lib/librustc-*_rt.asan.a \
 		2>/dev/null)" ] || { echo "fuzz: FAILED: this Rust comes without sanitizers; that of rustup has them"; exit 1; }
 	@RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --quiet --profile checked --package circflow-fuzz --bins \

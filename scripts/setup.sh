@@ -1,11 +1,11 @@
 #!/bin/sh
-# Installs what the demo and the tests need beside Rust, and the packages that are named: by itself where it may (root
-# on Debian or Ubuntu), else it prints the one line to run. Does nothing, and needs no network, when all of it is there.
+# setup.sh PACKAGE...: installs the Debian packages that are named: by itself where it may (root on Debian or Ubuntu), else
+# it prints the one line to run. Does nothing, and needs no network, when all of them are there. A target of make names
+# what it needs.
 set -eu
 
-packages="build-essential pkg-config libevent-dev libcmocka-dev valgrind $*"
 missing=""
-for package in $packages; do
+for package; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
 done
 

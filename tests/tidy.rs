@@ -296,6 +296,20 @@ fn files_and_lines_are_short() {
     report(&found);
 }
 
+/// Examples that are read from the first line to the last.
+#[test]
+fn examples_keep_their_size() {
+    let mut found = String::new();
+    for (path, most) in [("examples/hello.c", 60), ("examples/tunnel.c", 350)] {
+        let text = fs::read_to_string(root().join(path)).unwrap();
+        let (lines, columns) = (text.lines().count(), text.lines().map(|line| line.chars().count()).max().unwrap_or(0));
+        if lines > most || columns > COLUMNS_MAX {
+            let _ = writeln!(found, "{path}: {lines} lines of {columns} columns; at most {most} of {COLUMNS_MAX}");
+        }
+    }
+    report(&found);
+}
+
 /// Every function that C can call: documented, in the header, and called by a C test.
 #[test]
 fn functions_are_short_and_plain() {

@@ -4,11 +4,13 @@ TRACE := $(BUILD)/circflow-trace
 
 .PHONY: trace
 trace: $(TRACE) ## Build the command that reads records of engines, build/circflow-trace
+	@:
 
 $(TRACE): $(SOURCES) $(HEADER) Cargo.lock trace/Cargo.toml $(shell find trace/src -type f)
-	$(CARGO) build --release --package circflow-trace --target-dir target
+	$(call say,CARGO,$@ and the crates it uses: one to five minutes the first time)$(CARGO) build --release \
+		--package circflow-trace --target-dir target
 	@mkdir -p $(@D)
-	cp target/release/circflow-trace $@
+	@cp target/release/circflow-trace $@
 	@touch $@
 
 REPORT      := $(BUILD)/report

@@ -37,7 +37,10 @@ static void become(const char *path, char *const argv[], int control, int lines,
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
     if (getppid() != parent) _exit(1); /* The demo ended before we asked for the signal. */
-    signal(SIGINT, SIG_IGN);           /* Ctrl-C goes to all of the terminal's processes, and the demo ends us. */
+    /* Those that a terminal sends to all of its processes: the demo ends us. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGQUIT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
     if (dup2(control, STDIN_FILENO) < 0 || dup2(lines, STDOUT_FILENO) < 0) _exit(1);
     execv(path, argv);
     dprintf(STDOUT_FILENO, "fail cannot start %s: %s\n", path, strerror(errno));

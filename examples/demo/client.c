@@ -215,8 +215,10 @@ int main(int argc, char **argv) {
     static struct client client;
     uint16_t ports[LEGS_MAX];
     const int first_port = 8;
+    if (argc <= first_port || argc > first_port + LEGS_MAX)
+        node_usage("demo-client ENGINE_NUMBER TRACE_FILE OUTPUT_FILE SIZE SETS MACHINES_FILE\n"
+                   "                   READ_BYTES_PER_S GUARD_PORT...");
     struct event_base *base = node_start();
-    if (argc <= first_port || argc > first_port + LEGS_MAX) node_fail("demo-client is started by the demo");
     loops_name(argv[1], argv[2]);
     client.path = argv[3];
     client.size = node_number(argv[4], UINT64_MAX / 2);

@@ -31,7 +31,7 @@ struct demo {
 static void on_signal(int number) { interrupted = number; }
 
 static void catch_signals(void) {
-    const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    const int numbers[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal;
@@ -46,15 +46,23 @@ static int check_port(unsigned port, char *why) {
         .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     const int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
     if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    const int result = fd < 0 ? -1 : bind(fd, (const struct sockaddr *)&address, sizeof address);
-    if (result != 0) snprintf(why, WHY_CAP, "cannot listen on 127.0.0.1 port %u: %s", port, strerror(errno));
+    const int is_bound = fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+    const int is_free = is_bound && listen(fd, 1) == 0;
+    if (!is_free) snprintf(why, WHY_CAP, "cannot listen on 127.0.0.1 port %u: %s", port, strerror(errno));
     if (fd >= 0) close(fd);
-    return result;
+    return is_free ? 0 : -1;
 }
 
+/* All ports of both runs, so that a port of leg B is not missed only when leg A has moved its file. */
 static int check_ports(const struct options *options, char *why) {
-    for (unsigned i = 0; i < PORTS && options->base_port != 0; i++)
-        if (check_port(options->base_port + i, why) != 0) return -1;
+    const unsigned first = options->base_port;
+    for (unsigned i = 0; i < PORTS && first != 0; i++) {
+        if (check_port(first + i, why) == 0) continue;
+        snprintf(why + strlen(why), WHY_CAP - strlen(why),
+                 "\nThe demo needs ports %u to %u. Name others with BASE_PORT= (or --base-port), or none for free ones.",
+                 first, first + PORTS - 1);
+        return -1;
+    }
     return 0;
 }
 
@@ -106,7 +114,6 @@ static int prepare(struct demo *demo) {
         snprintf(demo->why, sizeof demo->why, "SHA-256 does not give what it should");
         return -1;
     }
-    if (check_ports(options, demo->why) != 0) return -1;
     if (options->file != NULL && testfile_check(options->file, &cargo->size, demo->why) != 0) return -1;
     if (make_folder(demo) != 0) return -1;
     cargo->file = options->file != NULL ? options->file : demo->made;
@@ -176,8 +183,9 @@ int main(int argc, char **argv) {
     options_read(&demo.options, argc, argv);
     catch_signals();
     if (empty_record(demo.options.record) != 0) return 1;
-    if (demo.options.idle_s != 0) return watch_idle(&demo.options);
-    if (prepare(&demo) != 0)
+    const int has_ports = check_ports(&demo.options, demo.why) == 0;
+    if (has_ports && demo.options.idle_s != 0) return watch_idle(&demo.options);
+    if (!has_ports || prepare(&demo) != 0)
         fprintf(stderr, "demo: FAILED: %s\n", demo.why);
     else if (run_all(&demo) != 0)
         printf("demo: FAILED: %s\n", demo.why);

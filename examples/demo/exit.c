@@ -239,8 +239,9 @@ int main(int argc, char **argv) {
     static struct exit_loop loops[LOOPS_MAX];
     const int first_port = 6, threads = argc - first_port;
     pthread_t thread;
+    if (threads < 1 || threads > LOOPS_MAX)
+        node_usage("demo-exit ENGINE_NUMBER TRACE_FILE FILE MACHINES_FILE ALGORITHM PORT...");
     struct event_base *base = node_start();
-    if (threads < 1 || threads > LOOPS_MAX) node_fail("demo-exit is started by the demo");
     loops_name(argv[1], argv[2]);
     struct circflow_hub *hub = threads > 1 ? hub_new() : NULL;
     if (argv[3][0] != '\0') served_open(&served, argv[3]);

@@ -63,8 +63,9 @@ static uint64_t padding_sent(void *owner) {
 int main(int argc, char **argv) {
     static struct idle idle;
     struct endpoint *endpoint = &idle.endpoint;
+    if (argc != 6)
+        node_usage("demo-idle ENGINE_NUMBER TRACE_FILE MACHINES_FILE SECONDS GUARD_PORT");
     struct event_base *base = node_start();
-    if (argc != 6) node_fail("demo-idle is started by the demo");
     loops_name(argv[1], argv[2]);
     const uint16_t port = (uint16_t)node_number(argv[5], UINT16_MAX);
     endpoint_open(endpoint, base, 0, &role, &idle);

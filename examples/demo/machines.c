@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { NAMES_MAX = 64, NAME_CAP = 64 };
@@ -41,21 +42,27 @@ static size_t list(char names[NAMES_MAX][NAME_CAP]) {
 static void refuse(const char *name) {
     static char names[NAMES_MAX][NAME_CAP];
     const size_t count = list(names);
-    fprintf(stderr, "demo: FAILED: there are no padding machines '%s' in %s; there are:", name, MACHINES_FOLDER);
+    fprintf(stderr, "demo: FAILED: no padding machines '%s': there is no such file, and in %s there are only:", name,
+            MACHINES_FOLDER);
     for (size_t i = 0; i < count; i++)
         if (i == 0 || strcmp(names[i], names[i - 1]) != 0) fprintf(stderr, " %s", names[i]);
     fputc('\n', stderr);
     exit(2);
 }
 
-static int find(const char *name, const char *ending, char path[MACHINES_PATH_CAP]) {
-    const int len = snprintf(path, MACHINES_PATH_CAP, "%s/%s%s", MACHINES_FOLDER, name, ending);
-    return len < MACHINES_PATH_CAP && access(path, R_OK) == 0;
+static int find(const char *folder, const char *name, const char *ending, char path[MACHINES_PATH_CAP]) {
+    const int len = snprintf(path, MACHINES_PATH_CAP, "%s%s%s", folder, name, ending);
+    struct stat info;
+    return len < MACHINES_PATH_CAP && stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, R_OK) == 0;
 }
 
 void machines_find(const char *name, char paths[ENDS][MACHINES_PATH_CAP]) {
-    if (strchr(name, '/') != NULL) refuse(name);
-    if (find(name, ".txt", paths[AT_CLIENT]) && find(name, ".txt", paths[AT_OTHER])) return;
-    if (find(name, "-client.txt", paths[AT_CLIENT]) && find(name, "-exit.txt", paths[AT_OTHER])) return;
+    static const char *const folders[] = {MACHINES_FOLDER "/", ""};
+    static const char *const pairs[][ENDS] = {{".txt", ".txt"}, {"-client.txt", "-exit.txt"}, {"", ""}};
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
+        for (size_t j = 0; j < sizeof pairs / sizeof pairs[0]; j++)
+            if (find(folders[i], name, pairs[j][AT_CLIENT], paths[AT_CLIENT]) &&
+                find(folders[i], name, pairs[j][AT_OTHER], paths[AT_OTHER]))
+                return;
     refuse(name);
 }

@@ -1,5 +1,5 @@
-/* The padding machines that the demo can run, by name: examples/machines/NAME.txt for both ends, or NAME-client.txt
- * and NAME-exit.txt where the ends differ. */
+/* The padding machines that the demo can run: examples/machines/NAME.txt for both ends, or NAME-client.txt and
+ * NAME-exit.txt where the ends differ. NAME may also be a path: of a file, or of such a pair without the endings. */
 #ifndef DEMO_MACHINES_H
 #define DEMO_MACHINES_H
 

@@ -70,6 +70,15 @@ void node_fail(const char *format, ...) {
     _exit(1);
 }
 
+void node_usage(const char *arguments) {
+    fprintf(stderr,
+            "usage: %s\n"
+            "The demo starts this process: run `make demo`, or see `build/examples/demo --help`. The source says what\n"
+            "the arguments are. It reports in lines on its standard output, and ends when its standard input does.\n",
+            arguments);
+    _exit(2);
+}
+
 uint64_t node_number(const char *text, uint64_t max) {
     char *end;
     errno = 0;

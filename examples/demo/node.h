@@ -53,6 +53,9 @@ void node_before_failing(void (*fn)(void));
 /* Prints "fail ..." and ends the process. */
 void node_fail(const char *format, ...) DEMO_PRINTF DEMO_NORETURN;
 
+/* Says how a process is started, for somebody who starts it by hand, and ends it. */
+void node_usage(const char *arguments) DEMO_NORETURN;
+
 /* Reads an argument as a number of at most max. Any other text ends the process. */
 uint64_t node_number(const char *text, uint64_t max);
 

@@ -99,8 +99,10 @@ static void open_side(struct relay *relay, uint8_t which, uint64_t bytes_per_s, 
 
 int main(int argc, char **argv) {
     static struct relay relay;
+    if (argc != 11)
+        node_usage("demo-relay ENGINE_NUMBER TRACE_FILE PORT NEXT_PORT DOWN_BYTES_PER_S UP_BYTES_PER_S DELAY_US\n"
+                   "                  JITTER_US MACHINES_FILE SECONDS");
     struct event_base *base = node_start();
-    if (argc != 11) node_fail("demo-relay is started by the demo");
     loops_name(argv[1], argv[2]);
     loop_open(&relay.loop, base, 0, obey, &relay);
     open_side(&relay, CIRCFLOW_SIDE_BACK, node_number(argv[5], UINT64_MAX / 2), argv);

@@ -105,41 +105,43 @@ static void print_table(const struct options *options, const struct outcome *out
     printf("\n");
 }
 
-static void print_ratio(const struct options *options, const struct outcome *outcome) {
-    const double needed = ratio_needed(options, outcome);
-    printf(", ratio %.2f", ratio(outcome));
-    if (needed == 0)
-        printf(" (not judged)");
-    else
-        printf(" (at least %.2f)", needed);
-}
-
 static const struct transfer_result *last_run(const struct options *options, const struct outcome *outcome) {
     return &outcome->runs[options->one_only ? 0 : 1];
 }
 
-static void print_figures(const struct options *options, const struct outcome *outcome) {
-    const struct transfer_result *one = &outcome->runs[0], *two = &outcome->runs[1], *last = last_run(options, outcome);
+/* What the whole run found, each on a line. */
+static void print_findings(const struct options *options, const struct outcome *outcome) {
+    const struct transfer_result *two = &outcome->runs[1];
     const char *who = "";
-    printf("%llu bytes, sha256 sent %s received %s", (unsigned long long)last->received, outcome->sha,
-           outcome->copy_sha);
-    if (options->circuits > 1) printf(", and each of %u parts as it was sent", options->circuits);
-    if (!options->two_only) printf(", one leg %.2f s %.2f Mbit/s", seconds(one), mbit(one));
-    if (!options->one_only) printf(", two legs %.2f s %.2f Mbit/s", seconds(two), mbit(two));
-    if (!options->one_only && !options->two_only) print_ratio(options, outcome);
-    if (options->threads > 1) printf(", exit in %u threads", options->threads);
-    printf(", legs by %s, %llu switches, reorder depth %llu", algorithm_name(last->algorithm),
-           (unsigned long long)last->switches, (unsigned long long)last->held_peak);
+    printf("sha256 sent      %s\nsha256 received  %s\n", outcome->sha, outcome->copy_sha);
+    if (options->circuits > 1) printf("parts            %u, each as it was sent\n", options->circuits);
+    if (options->threads > 1) printf("exit             in %u threads\n", options->threads);
+    printf("legs by          %s\n", algorithm_name(last_run(options, outcome)->algorithm));
     if (options->slow_reader) {
         const unsigned long long used = cap_used(two, &who);
-        printf(", %llu XOFF and %llu XON, at most %llu bytes (%s) of %llu allowed", (unsigned long long)two->xoffs,
-               (unsigned long long)two->xons, used, who, (unsigned long long)cap_bytes(options, two));
+        printf("memory           at most %llu bytes (%s) of %llu allowed\n", used, who,
+               (unsigned long long)cap_bytes(options, two));
     }
     if (options->padding != NULL)
-        printf(", padding %s: %llu cells both ways, %.0f %% of all, exit blocked %.2f s", options->padding,
+        printf("padding          %llu cells both ways, %.0f %% of all; exit blocked for %.2f s\n",
                (unsigned long long)(two->padding[AT_CLIENT].cells + two->padding[AT_OTHER].cells),
                padding_percent(two->padding), (double)two->padding[AT_OTHER].blocked_ns / 1e9);
-    if (two->lost[0] != '\0') printf(", although %s", two->lost);
+    if (two->lost[0] != '\0') printf("lost             %s\n", two->lost);
+    printf("\n");
+}
+
+/* The last line, of at most 120 characters. */
+static void print_verdict(const struct options *options, const struct outcome *outcome, const char *failure) {
+    const struct transfer_result *one = &outcome->runs[0], *two = &outcome->runs[1];
+    const double needed = ratio_needed(options, outcome);
+    if (failure == NULL)
+        printf("demo: OK: %llu bytes came as sent", (unsigned long long)last_run(options, outcome)->received);
+    else
+        printf("demo: FAILED: %s", failure);
+    if (!options->two_only) printf("; one leg %.2f s", seconds(one));
+    if (!options->one_only) printf("%s two legs %.2f s", options->two_only ? ";" : ",", seconds(two));
+    if (!options->one_only && !options->two_only) printf(", %.2f times as fast", ratio(outcome));
+    if (needed != 0) printf(" (%.2f is asked)", needed);
     putchar('\n');
 }
 
@@ -174,7 +176,7 @@ static void write_figures(const struct options *options, const struct outcome *o
 static const char *find_failure(const struct options *options, const struct outcome *outcome) {
     const struct transfer_result *two = &outcome->runs[1];
     if (!options->one_only && !options->two_only && ratio(outcome) < ratio_needed(options, outcome))
-        return "two legs are not as much faster than one as they have to be";
+        return "two legs are too slow";
     if (!options->slow_reader) return NULL;
     if (cap_used(two, NULL) > cap_bytes(options, two)) return "a process kept more than it may";
     /* A file that fits into the buffers may need no XOFF. */
@@ -186,11 +188,8 @@ int summary_judge(const struct options *options, const struct outcome *outcome) 
     const char *failure = find_failure(options, outcome);
     print_table(options, outcome);
     if (options->slow_reader) cap_print(options, &outcome->runs[1]);
-    if (failure == NULL)
-        printf("demo: OK ");
-    else
-        printf("demo: FAILED: %s; ", failure);
-    print_figures(options, outcome);
+    print_findings(options, outcome);
+    print_verdict(options, outcome, failure);
     write_found(options, outcome);
     write_figures(options, outcome);
     return failure == NULL ? 0 : 1;

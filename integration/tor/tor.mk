@@ -4,7 +4,7 @@ TOR_HERE     := integration/tor
 TOR_CACHE    := cache/tor
 TOR_BUILD    := $(CURDIR)/$(BUILD)/tor
 TOR_REPLAY   := $(BUILD)/tor/replay
-TOR_PACKAGES := libssl-dev zlib1g-dev dpkg-dev python3
+TOR_PACKAGES := $(DEMO_PACKAGES) libssl-dev zlib1g-dev dpkg-dev python3
 TOR_GROUPS   := conflux/.. circuitpadding/.. congestion_control/.. relaycell/.. relaycrypt/.. sendme/..
 
 .PHONY: tor tor-debug check-tor tor-tests tor-network tor-cost tor-seam tor-padding tor-valgrind tor-rows tor-halfclosed
@@ -56,7 +56,7 @@ tor-network: tor tor-debug $(TRACE) ## A private network: a file through a linke
 
 $(TOR_REPLAY): $(TOR_HERE)/replay.c c-tests/stream_rows.h $(HEADER) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CCOMMON) $(CFLAGS) -Ic-tests $< $(LIB) $(NATIVE_LIBS) -o $@
+	$(call say,CC)$(CC) $(CCOMMON) $(CFLAGS) -Ic-tests $< $(LIB) $(NATIVE_LIBS) -o $@
 
 # HALFCLOSED= takes options of halfclosed.py, such as '--times 8'.
 tor-halfclosed: tor $(TOR_REPLAY) ## Streams that end in every way on a private network: no row of a stock exit closes: HALFCLOSED=
