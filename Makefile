@@ -10,35 +10,21 @@ DESTDIR ?=
 BUILD   := build
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-LIB     := target/release/libcircflow.a
-CHECKED := target/checked/libcircflow.a
 HEADER  := include/circflow.h
-SOURCES := $(shell find src -name '*.rs' -o -name '*.h') Cargo.toml cbindgen.toml build.rs
+SOURCES := $(shell find src -name '*.rs' -o -name '*.h') Cargo.toml build.rs
 
-# What a Rust static library needs besides itself (cargo rustc -- --print native-static-libs).
-NATIVE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 CWARN       := -Wall -Wextra -Wpedantic -Werror
 CFLAGS      ?= -O2 -g
 CCOMMON     := -std=c99 -D_POSIX_C_SOURCE=200809L $(CWARN) -Iinclude
 
-.PHONY: all help lib header machines docs-events setup clean install
+.PHONY: all help header machines docs-events setup clean
 all: lib header ## Build the library and its header
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-lib: $(LIB)
-
-$(LIB): $(SOURCES)
-	$(CARGO) build --release --target-dir target
-	@touch $@
-
-$(CHECKED): $(SOURCES)
-	$(CARGO) build --profile checked --features test-hooks --target-dir target
-	@touch $@
-
 header: ## Renew include/circflow.h from the source
-	@$(CARGO) check --quiet --lib --target-dir target
+	@$(CARGO) check --quiet --lib --features header --target-dir target
 	@new=$$(ls -t target/debug/build/circflow-*/out/circflow.h | head -n 1); \
 	cmp -s $$new $(HEADER) || { cp $$new $(HEADER); echo "$(HEADER) is new"; }
 
@@ -51,6 +37,8 @@ docs-events: ## Renew the tables of docs/events.md from src/event/table.rs
 setup: ## Install the Debian packages that demo and tests need
 	@scripts/setup.sh
 
+include capi/capi.mk
+include packaging/packaging.mk
 include examples/examples.mk
 include c-tests/c-tests.mk
 include benches/benches.mk
@@ -65,14 +53,6 @@ include integration/shadow/shadow.mk
 # A target directory of its own: `--cfg loom` builds every crate anew.
 check-loom: ## Run the lock-free code under loom, which tries every order of steps (minutes)
 	RUSTFLAGS="--cfg loom" $(CARGO) test --release --target-dir target/loom --test loom
-
-install: $(LIB) ## Install library, header and pkg-config file: PREFIX=, DESTDIR=
-	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
-	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib/
-	install -m 644 $(HEADER) $(DESTDIR)$(PREFIX)/include/
-	sed -e 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(NATIVE_LIBS)|' circflow.pc.in \
-		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/circflow.pc
-	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/circflow.pc
 
 clean: ## Remove what was built
 	rm -rf $(BUILD)

@@ -6,9 +6,9 @@ TRACE := $(BUILD)/circflow-trace
 trace: $(TRACE) ## Build the command that reads records of engines, build/circflow-trace
 
 $(TRACE): $(SOURCES) $(HEADER) Cargo.lock trace/Cargo.toml $(shell find trace/src -type f)
-	$(CARGO) build --release --package circflow-trace --target-dir target
+	$(SHIPPED_CARGO) build --release --package circflow-trace --target-dir target/shipped
 	@mkdir -p $(@D)
-	cp target/release/circflow-trace $@
+	cp $(SHIPPED_OUT)/circflow-trace $@
 	@touch $@
 
 REPORT      := $(BUILD)/report
