@@ -11,7 +11,7 @@ BUILD   := build
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 HEADER  := include/circflow.h
-SOURCES := $(shell find src -name '*.rs' -o -name '*.h') Cargo.toml build.rs
+SOURCES := $(shell find src -name '*.rs' -o -name '*.h') Cargo.toml $(wildcard build.rs)
 
 CWARN       := -Wall -Wextra -Wpedantic -Werror
 CFLAGS      ?= -O2 -g
@@ -40,14 +40,9 @@ setup: ## Install the Debian packages that demo and tests need
 include capi/capi.mk
 include packaging/packaging.mk
 include examples/examples.mk
-include c-tests/c-tests.mk
-include benches/benches.mk
-include sim/sim.mk
-include study/study.mk
-include fuzz/fuzz.mk
-include trace/trace.mk
-include integration/tor/tor.mk
-include integration/shadow/shadow.mk
+# A source archive (make dist) comes without these.
+include $(wildcard c-tests/c-tests.mk benches/benches.mk sim/sim.mk study/study.mk fuzz/fuzz.mk trace/trace.mk \
+	integration/tor/tor.mk integration/shadow/shadow.mk)
 
 .PHONY: check-loom
 # A target directory of its own: `--cfg loom` builds every crate anew.

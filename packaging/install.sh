@@ -68,9 +68,13 @@ filled() {
     put 644 "$made" "$2" "$3"
 }
 
-# --gc-sections is of GNU ld and those that follow it.
+# Flags of GNU ld and those that follow it, or Apple's: leave out what is not called; this archive and no other file.
 collect=-Wl,--gc-sections
-[ "$(uname -s)" != Darwin ] || collect=-Wl,-dead_strip
+archive='-L${libdir} -l:libcircflow.a'
+if [ "$(uname -s)" = Darwin ]; then
+    collect=-Wl,-dead_strip
+    archive='${libdir}/libcircflow.a'
+fi
 native="$collect ${NATIVE_LIBS:-}"
 cmake_libs=$(printf %s "$native" | tr -s ' ' ';')
 [ "$what" = uninstall ] || [ -n "${NATIVE_LIBS:-}" ] || fail "rustc did not say what the archive needs"
@@ -85,7 +89,7 @@ if [ -n "${SHARED:-}" ]; then
 else
     filled circflow.pc.in "$LIBDIR/pkgconfig" circflow.pc circflow "-L\${libdir} -lcircflow $native" ""
 fi
-filled circflow.pc.in "$LIBDIR/pkgconfig" circflow-static.pc circflow-static "\${libdir}/libcircflow.a $native" ""
+filled circflow.pc.in "$LIBDIR/pkgconfig" circflow-static.pc circflow-static "$archive $native" ""
 filled circflow-config.cmake.in "$cmake_dir" circflow-config.cmake "" "" ""
 filled circflow-config-version.cmake.in "$cmake_dir" circflow-config-version.cmake "" "" ""
 

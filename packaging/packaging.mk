@@ -37,4 +37,4 @@ dist: ## Make a source archive that builds without a network: build/circflow-VER
 
 check-package: setup ## Check installing, building from a source archive, and that two builds are the same (minutes)
 	@scripts/setup.sh cmake
-	@MAKE="$(MAKE)" CC="$(CC)" CXX="$(CXX)" VERSION=$(VERSION) packaging/tests/run.sh $(BUILD)/package
+	@MAKE="$(MAKE)" CC="$(CC)" CXX="$(CXX)" VERSION=$(VERSION) packaging/tests/run.sh $(CURDIR)/$(BUILD)/package
