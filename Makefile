@@ -18,7 +18,7 @@ CFLAGS      ?= -O2 -g
 CCOMMON     := -std=c99 -D_POSIX_C_SOURCE=200809L $(CWARN) -Iinclude
 
 .PHONY: all help header machines docs-events setup clean
-all: lib header ## Build the library and its header
+all: lib ## Build the library
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

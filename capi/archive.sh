@@ -49,14 +49,19 @@ $cc -nostdlib -r -o "$work/all.o" -Wl,--gc-sections,--force-group-allocation $(s
 # Names that are defined here become local. Names that are wanted from libc stay, also the weak ones, which an old libc
 # does not have. Those that nothing wants any more go, as objcopy would make strong ones of them. Bitcode goes: a program is
 # linked without it, and ar and nm of some builds fail over it.
-defined "$work/all.o" | grep -v '^circflow_' >"$work/locals"
+{ defined "$work/all.o" | grep -v '^circflow_' || true; } >"$work/locals"
 "$readelf" --relocs --wide "$work/all.o" 2>/dev/null | awk 'NF > 4 { print $5 }' | sort -u >"$work/wanted"
 "$readelf" --syms --wide "$work/all.o" 2>/dev/null | awk '$7 == "UND" && $8 { print $8 }' | sort -u |
     comm -23 - "$work/wanted" >"$work/left"
 # objcopy takes no empty list.
-echo circflow-no-name >>"$work/left"
+echo circflow-no-name | tee -a "$work/locals" >>"$work/left"
+# Each function has a section, so that a program takes only those that it needs; its long name is not needed a second
+# time. What debuggers read is compressed; linkers unpack it.
+"$readelf" --sections --wide "$work/all.o" 2>/dev/null | sed 's/^ *\[ *[0-9]*\] *//' |
+    awk '$1 ~ /^\.[a-z].*\._[RZ]/ && $1 !~ /^\.rela/ {
+        short = $1; sub(/\._[RZ].*/, "", short); print "--rename-section " $1 "=" short "." ++n }' >"$work/sections"
 "$objcopy" --remove-section='.llvm*' --localize-symbols="$work/locals" --strip-symbols="$work/left" \
-    "$work/all.o" "$work/circflow.o"
+    --compress-debug-sections=zlib "@$work/sections" "$work/all.o" "$work/circflow.o"
 
 (cd "$work" && "$ar" rcsD libcircflow.a circflow.o)
 mv "$work/libcircflow.a" "$out"

@@ -52,7 +52,7 @@ symbols: $(LIB) ## Renew capi/circflow.symbols, the names that the library promi
 	@capi/symbols.sh $(LIB) >capi/circflow.symbols
 
 check-symbols: $(LIB) $(SHARED) $(CHECKED) ## Check what the libraries export, and how large they are
-	@CC="$(CC)" capi/check.sh $(HEADER) $(LIB) $(CHECKED) $(SHARED)
+	@CC="$(CC)" CARGO="$(CARGO)" NATIVE_LIBS="$(NATIVE_LIBS)" capi/check.sh $(HEADER) $(LIB) $(CHECKED) $(SHARED)
 
 check-beside: $(LIB) $(SHARED) $(CHECKED) ## Check that circflow links and runs beside a second Rust library
 	@CC="$(CC)" CXX="$(CXX)" NATIVE_LIBS="$(NATIVE_LIBS)" capi/beside/run.sh $(BUILD)/beside \

@@ -25,7 +25,15 @@ awk '
 
 # The lock file loses what went, and keeps its versions. The first time, crates of other systems are fetched.
 (cd "$tree" && "$cargo" update --quiet --workspace --offline)
-(cd "$tree" && mkdir -p .cargo && "$cargo" vendor --quiet --locked --versioned-dirs vendor >.cargo/config.toml)
+(cd "$tree" && "$cargo" vendor --quiet --locked --versioned-dirs vendor >/dev/null)
+mkdir -p "$tree/.cargo"
+cat >"$tree/.cargo/config.toml" <<'TOML'
+[source.crates-io]
+replace-with = "vendor"
+
+[source.vendor]
+directory = "vendor"
+TOML
 
 # The same bytes each time: the date is that of the last commit.
 tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$(git log -1 --format=%ct)" --format=gnu \

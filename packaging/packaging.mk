@@ -27,6 +27,8 @@ install: $(LIB) $(SHARED) $(NOTICES) ## Install: PREFIX= DESTDIR= LIBDIR= INCLUD
 uninstall: ## Remove what make install has put there: the same variables
 	@$(INSTALLER) uninstall
 
+# Made with the library, so that `sudo make install` needs no cargo.
+all: $(NOTICES)
 $(NOTICES): Cargo.lock Cargo.toml packaging/notices.sh
 	@mkdir -p $(@D)
 	@packaging/notices.sh >$@.part
