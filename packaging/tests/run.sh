@@ -188,9 +188,10 @@ musl() {
         return
     fi
     quietly "make lib for musl" "$make" -C "$root" lib CARGO_BUILD_TARGET=$musl CC=musl-gcc
+    # rustup brings the libunwind that it names.
     # shellcheck disable=SC2046
     quietly "musl: it does not link" musl-gcc -static -std=c99 "-I$root/include" "$here/consumer.c" \
-        "$root/build/$musl/lib/libcircflow.a" $(cat "$root/target/$musl-native-libs") -o "$out/program"
+        "$root/build/$musl/lib/libcircflow.a" "-L$(rustc --print target-libdir --target $musl)/self-contained" $(cat "$root/target/$musl-native-libs") -o "$out/program"
     ! readelf --segments --wide "$out/program" | grep -q INTERP || fail "musl: it is not static"
     programs=0
     works musl "$out/program" ""
