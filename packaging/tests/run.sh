@@ -149,7 +149,9 @@ reproducible() {
     rm -rf "$folder" "$out/cargo"
     copy "$folder"
     mkdir -p "$out/cargo"
-    ln -s "${CARGO_HOME:-$HOME/.cargo}/registry" "$out/cargo/registry"
+    # Hard links: a folder that is a link has two names, of which rustc sees either.
+    crates=${CARGO_HOME:-$HOME/.cargo}/registry
+    cp -al "$crates" "$out/cargo/registry" 2>/dev/null || cp -a "$crates" "$out/cargo/registry"
     quietly "make lib in another folder" env CARGO_HOME="$out/cargo" "$make" -C "$folder" lib
     quietly "make lib" "$make" -C "$root" lib
     for file in libcircflow.a "libcircflow.so.$VERSION"; do
