@@ -39,7 +39,7 @@ $(BENCH)/bench-padding: benches/padding.c benches/padding.h $(HEADER) $(LIB)
 	@mkdir -p $(BENCH)
 	$(call say,CC)$(BENCH_CC) -D_GNU_SOURCE -o $@ benches/padding.c $(LIB) $(NATIVE_LIBS)
 
-$(BENCH)/bench-maybenot: benches/padding_peer.c benches/padding.h $(PEER)
+$(BENCH)/bench-maybenot: benches/padding_peer.c benches/padding.h $(PEER) | $(LIB)
 	@mkdir -p $(BENCH)
 	$(call say,CC)$(BENCH_CC) -o $@ benches/padding_peer.c $(PEER) $(NATIVE_LIBS)
 

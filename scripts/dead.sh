@@ -7,7 +7,7 @@ cargo=${CARGO:-cargo}
 copy=build/dead
 mkdir -p "$copy"
 rm -rf "$copy/src"
-cp -R src build.rs cbindgen.toml README.md Cargo.lock "$copy"
+cp -R src build.rs README.md Cargo.lock "$copy"
 # Without the packages beside it, and what only tests need.
 sed '/^\[workspace\]/,/^members/d; /^\[\[bench\]\]/,/^harness/d' Cargo.toml >"$copy/Cargo.toml"
 echo '[workspace]' >>"$copy/Cargo.toml"

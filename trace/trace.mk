@@ -7,10 +7,10 @@ trace: $(TRACE) ## Build the command that reads records of engines, build/circfl
 	@:
 
 $(TRACE): $(SOURCES) $(HEADER) Cargo.lock trace/Cargo.toml $(shell find trace/src -type f)
-	$(call say,CARGO,$@ and the crates it uses: one to five minutes the first time)$(CARGO) build --release \
-		--package circflow-trace --target-dir target
+	$(call say,CARGO,$@ and the crates it uses: one to five minutes the first time)$(SHIPPED_CARGO) build --release \
+		--package circflow-trace --target-dir target/shipped
 	@mkdir -p $(@D)
-	@cp target/release/circflow-trace $@
+	@cp $(SHIPPED_OUT)/circflow-trace $@
 	@touch $@
 
 REPORT      := $(BUILD)/report

@@ -1,0 +1,42 @@
+# Installing, and what is handed to packagers.
+
+PREFIX     ?= /usr/local
+DESTDIR    ?=
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR    ?= $(PREFIX)/share
+MANDIR     ?= $(DATADIR)/man
+DOCDIR     ?= $(DATADIR)/doc/circflow
+NOTICES    := $(BUILD)/THIRD-PARTY.txt
+
+.PHONY: install uninstall dist check-package
+
+# Exported, as folders may have spaces in their names, which would be lost on a command line.
+install uninstall: export PREFIX := $(PREFIX)
+install uninstall: export DESTDIR := $(DESTDIR)
+install uninstall: export LIBDIR := $(LIBDIR)
+install uninstall: export INCLUDEDIR := $(INCLUDEDIR)
+install uninstall: export DATADIR := $(DATADIR)
+install uninstall: export MANDIR := $(MANDIR)
+install uninstall: export DOCDIR := $(DOCDIR)
+INSTALLER = VERSION=$(VERSION) SONAME=$(SONAME) LIB=$(LIB) SHARED=$(SHARED) NOTICES=$(NOTICES) packaging/install.sh
+
+install: $(LIB) $(SHARED) $(NOTICES) ## Install: PREFIX= DESTDIR= LIBDIR= INCLUDEDIR= DATADIR= MANDIR= DOCDIR=
+	@NATIVE_LIBS="$(NATIVE_LIBS)" $(INSTALLER) install
+
+uninstall: ## Remove what make install has put there: the same variables
+	@$(INSTALLER) uninstall
+
+# Made with the library, so that `sudo make install` needs no cargo.
+all: $(NOTICES)
+$(NOTICES): Cargo.lock Cargo.toml packaging/notices.sh
+	@mkdir -p $(@D)
+	@packaging/notices.sh >$@.part
+	@mv $@.part $@
+
+dist: ## Make a source archive that builds without a network: build/circflow-VERSION.tar.gz
+	@packaging/dist.sh $(VERSION) $(BUILD)
+
+check-package: setup ## Check installing, building from a source archive, and that two builds are the same (minutes)
+	@scripts/setup.sh cmake
+	@MAKE="$(MAKE)" CC="$(CC)" CXX="$(CXX)" VERSION=$(VERSION) packaging/tests/run.sh $(CURDIR)/$(BUILD)/package
