@@ -1,7 +1,6 @@
 # Man pages (in docs/man) and the reference as HTML (build/docs/html), both made from include/circflow.h.
 
 MAN_PAGES := $(wildcard docs/man/man3/*.3)
-MANDIR    ?= $(PREFIX)/share/man
 
 .PHONY: man install-man uninstall-man
 man: ## Renew the man pages in docs/man from include/circflow.h
@@ -9,8 +8,8 @@ man: ## Renew the man pages in docs/man from include/circflow.h
 
 # docs/man/links has a line for each function and type: its name, and the page where it stands.
 install-man:
-	install -d "$(DESTDIR)$(MANDIR)/man3"
-	install -m 644 $(MAN_PAGES) "$(DESTDIR)$(MANDIR)/man3/"
+	@install -d "$(DESTDIR)$(MANDIR)/man3"
+	@install -m 644 $(MAN_PAGES) "$(DESTDIR)$(MANDIR)/man3/"
 	@while read -r name page; do ln -sf "$$page.3" "$(DESTDIR)$(MANDIR)/man3/$$name.3"; done <docs/man/links
 
 uninstall-man:

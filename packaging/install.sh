@@ -93,9 +93,6 @@ filled circflow.pc.in "$LIBDIR/pkgconfig" circflow-static.pc circflow-static "$a
 filled circflow-config.cmake.in "$cmake_dir" circflow-config.cmake "" "" ""
 filled circflow-config-version.cmake.in "$cmake_dir" circflow-config-version.cmake "" "" ""
 
-for file in docs/man/man3/*.3; do
-    [ ! -f "$file" ] || put 644 "$file" "$MANDIR/man3"
-done
 for file in README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE "$NOTICES" docs/*.md docs/*.svg; do
     case $file in
     docs/*) put 644 "$file" "$DOCDIR/docs" ;;

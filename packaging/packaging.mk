@@ -21,10 +21,10 @@ install uninstall: export MANDIR := $(MANDIR)
 install uninstall: export DOCDIR := $(DOCDIR)
 INSTALLER = VERSION=$(VERSION) SONAME=$(SONAME) LIB=$(LIB) SHARED=$(SHARED) NOTICES=$(NOTICES) packaging/install.sh
 
-install: $(LIB) $(SHARED) $(NOTICES) ## Install: PREFIX= DESTDIR= LIBDIR= INCLUDEDIR= DATADIR= MANDIR= DOCDIR=
+install: $(LIB) $(SHARED) $(NOTICES) install-man ## Install: PREFIX= DESTDIR= LIBDIR= INCLUDEDIR= DATADIR= MANDIR= DOCDIR=
 	@NATIVE_LIBS="$(NATIVE_LIBS)" $(INSTALLER) install
 
-uninstall: ## Remove what make install has put there: the same variables
+uninstall: uninstall-man ## Remove what make install has put there: the same variables
 	@$(INSTALLER) uninstall
 
 # Made with the library, so that `sudo make install` needs no cargo.
