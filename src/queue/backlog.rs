@@ -24,9 +24,10 @@ pub enum Refused<T> {
 
 /// Items that wait for a sink.
 ///
-/// Memory: nothing until the first item has to wait. When the backlog becomes empty, it keeps room for [`BACKLOG_KEPT`]
-/// items, or for as many as have waited twice in a row, up to [`BACKLOG_USUAL`], and gives back the rest. So a steady
-/// trickle and bursts that come again allocate nothing, and an idle queue does not keep the memory of its largest burst.
+/// Memory: nothing until the first item has to wait. When the backlog becomes empty, it keeps room for
+/// [`BACKLOG_KEPT`] items, or for as many as have waited twice in a row, up to [`BACKLOG_USUAL`], and gives back the
+/// rest. So a steady trickle and bursts that come again allocate nothing, and an idle queue does not keep the memory of
+/// its largest burst.
 #[derive(Clone, Debug)]
 pub struct Backlog<T> {
     items: VecDeque<T>,
