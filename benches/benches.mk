@@ -1,7 +1,8 @@
 # Benches: instructions, time and memory for each cell, through the C ABI.
 
 BENCH         := $(BUILD)/bench
-BENCH_SOURCES := benches/bench.c benches/workloads.c benches/traces.c benches/stubs.c benches/peers.c benches/alloc.c
+BENCH_SOURCES := benches/bench.c benches/checks.c benches/workloads.c benches/traces.c benches/stubs.c benches/peers.c \
+	benches/alloc.c
 BENCH_CC      := $(CC) $(CCOMMON) -O2 -g
 
 .PHONY: bench bench-conflux bench-padding bench-queue bench-run bench-smoke bench-cross
@@ -65,7 +66,8 @@ $(BENCH)/bench-queue: benches/queue.rs $(LIB)
 		ls -t target/release/deps/queue-* | grep -v '\.d$$' | head -n 1)" $@
 
 # Circuits that circflow runs.
-RUN_SOURCES := benches/circuits.c benches/tunnel.c benches/tunnel_parts.c benches/tunnel_threads.c benches/peers.c benches/alloc.c
+RUN_SOURCES := benches/circuits.c benches/checks.c benches/tunnel.c benches/tunnel_parts.c benches/tunnel_threads.c \
+	benches/peers.c benches/alloc.c
 
 bench-run: setup $(BENCH)/bench-run $(BENCH)/bench-run-alloc ## Measure circuits that circflow runs: FORMAT=md for Markdown tables
 	@FORMAT=$(FORMAT) benches/circuits.sh $(BENCH)
