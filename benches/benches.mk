@@ -45,9 +45,9 @@ $(BENCH)/bench-maybenot: benches/padding_peer.c benches/padding.h $(PEER)
 	@mkdir -p $(BENCH)
 	$(BENCH_CC) -o $@ benches/padding_peer.c $(PEER) $(NATIVE_LIBS)
 
-$(BENCH)/bench-libevent: benches/peer_timers.c benches/padding.h
+$(BENCH)/bench-libevent: benches/peer_timers.c benches/padding.h benches/random.h
 	@mkdir -p $(BENCH)
-	$(CC) $(CCOMMON) -Wno-pedantic -O2 -g $(shell pkg-config --cflags libevent) -o $@ $< $(shell pkg-config --libs libevent)
+	$(BENCH_CC) $(shell pkg-config --cflags libevent) -o $@ $< $(shell pkg-config --libs libevent)
 
 $(BENCH)/bench-timers: benches/timers.rs $(LIB)
 	@mkdir -p $(BENCH)
@@ -81,11 +81,11 @@ $(BENCH)/bench-run-alloc: $(RUN_SOURCES) benches/bench.h benches/tunnel.h benche
 	@mkdir -p $(BENCH)
 	$(BENCH_CC) -DCOUNT_ALLOCATIONS -o $@ $(RUN_SOURCES) $(LIB) $(NATIVE_LIBS)
 
-# What operations cost among few and among many. `valgrind/callgrind.h` is not for -Wpedantic.
+# What operations cost among few and among many.
 SCALE_SOURCES := benches/scale.c benches/scale_library.c benches/scale_other.c benches/scale_peer.c benches/checks.c \
 	benches/alloc.c
-SCALE_HEADERS := benches/bench.h benches/padding.h benches/scale.h benches/scale_peer.h
-SCALE_CC      := $(BENCH_CC) -D_GNU_SOURCE -Wno-pedantic
+SCALE_HEADERS := benches/bench.h benches/padding.h benches/random.h benches/scale.h benches/scale_peer.h
+SCALE_CC      := $(BENCH_CC) -D_GNU_SOURCE
 
 bench-scale: setup $(BENCH)/bench-scale $(BENCH)/bench-scale-alloc ## Measure costs among 1 to 1,000,000: SCALE="1 1000 .." FORMAT=md|csv
 	@FORMAT=$(FORMAT) SCALE="$(SCALE)" benches/scale.sh $(BENCH)

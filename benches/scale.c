@@ -7,6 +7,7 @@
  *
  * Ends with status 1 at the first wrong result.
  */
+#include "random.h"
 #include "scale.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,19 +21,11 @@ static const struct world *world;
 static size_t count;
 static uint64_t operations;
 static uint32_t *order;
-static uint64_t state = 1;
 
 struct tally {
   uint64_t operations;
   uint64_t ns;
 };
-
-static uint64_t below(uint64_t bound) {
-  state ^= state >> 12;
-  state ^= state << 25;
-  state ^= state >> 27;
-  return (uint64_t)(((unsigned __int128)(state * UINT64_C(0x2545f4914f6cdd1d)) * bound) >> 64);
-}
 
 /* What two looks at the clock cost, at best. */
 static uint64_t clock_cost(void) {
@@ -107,11 +100,11 @@ static void renew(void (*close)(size_t), void (*open)(size_t), uint64_t many, st
 }
 
 static struct tally at_random(void (*operation)(size_t)) {
-  uint64_t seed = state;
+  uint64_t seed = random_state;
   uint64_t ns[2];
   void (*both[])(size_t) = {nothing, operation};
   for (int i = 0; i < 2; i++) {
-    state = seed;
+    random_state = seed;
     uint64_t start = clock_ns();
     for (uint64_t done = 0; done < operations; done++) both[i](below(count));
     ns[i] = clock_ns() - start;
@@ -174,7 +167,14 @@ static void sets(void) {
   print("set-open", "sets", "set_open", opened);
   print("set-close", "sets", "set_close", closed);
   is(count, world->sets(), "sets");
-  for (size_t number = 0; number < count; number++) world->set_report(number);
+  watch(false);
+  for (size_t number = 0; number < count; number++) {
+    world->set_report(number);
+    /* The first cell after a report chooses its leg anew. */
+    world->cell_in(number);
+    world->cell_out(number);
+  }
+  watch(true);
   at_random(world->cell_in);
   at_random(world->cell_out);
   end_part("warm");
