@@ -197,45 +197,49 @@ static void sets(void) {
   world->end();
 }
 
-/* Which of `slots` moments of a period the timer of a circuit has. */
-static size_t slot_of(size_t number, size_t slots) {
-  return number * slots / count;
+/* Ticks at `steps` moments at which some timers end, as many as `due` says, and at others in between. */
+static void tick(uint64_t *now, uint64_t steps, size_t slots, const size_t *due, struct tally *idle,
+                 struct tally *ended) {
+  uint64_t cost = clock_cost();
+  *idle = *ended = (struct tally){0, 0};
+  for (uint64_t i = 0; i < steps; i++, *now += PERIOD_NS / slots) {
+    uint64_t start = clock_ns();
+    uint64_t found = world->tick_due(*now);
+    ended->ns += above(clock_ns() - start, cost);
+    is(due[i % slots], found, "timers that end");
+    ended->operations += found;
+    start = clock_ns();
+    for (uint64_t later = 1; later <= IDLE_TICKS; later++) world->tick_idle(*now + later);
+    idle->ns += above(clock_ns() - start, cost);
+    idle->operations += IDLE_TICKS;
+  }
 }
 
 /* All circuits have timers, of which a hundredth ends at a time, but one at least. */
 static void timers(void) {
   size_t slots = SLOTS;
   while (slots > count || SLOTS % slots != 0) slots -= 1;
-  uint64_t step = PERIOD_NS / slots;
   uint64_t now = PERIOD_NS;
-  uint64_t cost = clock_cost();
   size_t due[SLOTS] = {0};
+  struct tally idle, ended;
   watch(false);
   world->begin(count);
   uint64_t live = allocated().live;
   for (size_t number = 0; number < count; number++) {
-    size_t slot = slot_of(number, slots);
+    size_t slot = number * slots / count;
     due[slot] += 1;
-    world->timer_open(number, now + slot * step);
+    world->timer_open(number, now + slot * (PERIOD_NS / slots));
   }
+  now += PERIOD_NS;
+  /* The first time that its timer ends, a circuit may need more memory. */
+  tick(&now, slots, slots, due, &idle, &ended);
+  is(count, ended.operations, "timers that end in a period");
   print_bytes("timer-bytes", live);
   watch(true);
   end_part("timers-grow");
-  now += PERIOD_NS;
-  struct tally idle = {0, 0}, ended = {0, 0};
   uint64_t steps = operations * slots / count;
   steps = steps < STEPS_MIN ? STEPS_MIN : steps > STEPS_MAX ? STEPS_MAX : steps;
-  for (uint64_t i = 0; i < steps; i++, now += step) {
-    uint64_t start = clock_ns();
-    uint64_t found = world->tick_due(now);
-    ended.ns += above(clock_ns() - start, cost);
-    is(due[i % slots], found, "timers that end");
-    ended.operations += found;
-    start = clock_ns();
-    for (uint64_t tick = 1; tick <= IDLE_TICKS; tick++) world->tick_idle(now + tick);
-    idle.ns += above(clock_ns() - start, cost);
-    idle.operations += IDLE_TICKS;
-  }
+  tick(&now, steps, slots, due, &idle, &ended);
   end_part("ticks");
   print("tick-idle", "ticks", "tick_idle", idle);
   print("tick-due", "ticks", "tick_due", ended);
