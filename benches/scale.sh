@@ -1,8 +1,8 @@
 #!/bin/sh
 # Measures what operations cost among few and among many circuits and sets, and prints tables. FORMAT: text (default),
 # md, csv, smoke (small, for its checks only), or page (renews docs/scale.svg, and the tables between the two marks in
-# docs/performance.md). SCALE: how many circuits and sets, several numbers. FROM: draw and print the figures of this file
-# of an earlier run, and measure nothing. The figures are left in scale.csv and scale.svg beside the programs.
+# docs/performance.md). SCALE: how many circuits and sets, several numbers. FROM: draw and print the figures of this
+# file of an earlier run, and measure nothing. The figures are left in scale.csv and scale.svg beside the programs.
 #
 # Instructions and cache lines: one run under callgrind for each number, circflow and the peer alike. The program ends a
 # part of the profile with each phase, and the inclusive costs of the functions of the library or the peer, as called
@@ -52,7 +52,8 @@ counted() {
         (field[2], field[3]) in seen {
             split("instructions lines lines-far", measure, " ")
             for (i = 1; i <= 3; i++)
-                printf "%s|%s|%s|%s|%.2f\n", field[1], count, measure[i], world, cost[field[2], field[3], i + 2] / field[4]
+                printf "%s|%s|%s|%s|%.2f\n", field[1], count, measure[i], world, \
+                    cost[field[2], field[3], i + 2] / field[4]
         }' "$tmp/costs" "$tmp/printed" >>"$tmp/figures"
 }
 

@@ -6,15 +6,19 @@ END {
     lowest = log10(counts[1]); highest = log10(counts[count_of_counts])
     if (highest == lowest) highest = lowest + 1
     y = top
-    group("circuit-open circuit-close set-open set-close", "open a circuit|close it|open a set of two legs|close it, with its legs")
-    group("cell-in cell-out tick-idle tick-due", "a cell in order, random set|a cell is sent, random set|tick, nothing due|tick, 1 % due: each timer")
-    memory("circuit-bytes set-bytes timer-bytes set-left", "a circuit|a set and its circuits|a circuit with a timer|left of a set after trim")
+    group("circuit-open circuit-close set-open set-close",
+          "open a circuit|close it|open a set of two legs|close it, with its legs")
+    group("cell-in cell-out tick-idle tick-due",
+          "a cell in order, random set|a cell is sent, random set|tick, nothing due|tick, 1 % due: each timer")
+    memory("circuit-bytes set-bytes timer-bytes set-left",
+           "a circuit|a set and its circuits|a circuit with a timer|left of a set after trim")
     height = y - 8
     words = "What operations cost among 1 to " with_commas(counts[count_of_counts]) " circuits or sets"
     printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n", \
         width, height, words ", circflow and a plain program in C"
     print "<style>text{font:11px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#24292f}" \
         ".b{fill:#fff}.t{font-size:15px;font-weight:600}.o{font-weight:600}.e{text-anchor:end}.m{text-anchor:middle}" \
+        ".n{font-size:9.5px}" \
         ".q{fill:#57606a}.g{stroke:#d8dee4}.l{fill:none;stroke-width:2}.c{stroke:#2f6fb7}.p{stroke:#c4661f}" \
         ".d{stroke-dasharray:5 3}.fc{fill:#2f6fb7}.fp{fill:#c4661f}@media(prefers-color-scheme:dark){" \
         "text{fill:#e6edf3}.b{fill:#0d1117}.q{fill:#9198a1}.g{stroke:#30363d}.c{stroke:#5b9ee6}.p{stroke:#f0a35e}" \
@@ -24,7 +28,8 @@ END {
     line("l c", 12, 44, 36, 44); text("fc", 42, 48, "circflow")
     line("l p d", 106, 44, 130, 44)
     text("fp", 136, 48, "peer: a struct for each in C, found by a hash of its id; libevent's timers")
-    text("q", 12, 66, "lines missed: cache lines that a cache of 32 KiB did not hold. Across: how many circuits or sets there are.")
+    text("q", 12, 66, "lines missed: cache lines that a cache of 32 KiB did not hold. " \
+        "Across: how many circuits or sets there are.")
     printf "%s</svg>\n", body
 }
 
@@ -47,7 +52,8 @@ function panels(operations, heads, measure, what,   name, head, i, n) {
     if (heads != "") {
         for (i = 1; i <= n; i++) text("o", x_of(i), y - 8, head[i])
     }
-    body = body sprintf("<text class=\"q m\" transform=\"translate(14 %.0f) rotate(-90)\">%s</text>\n", y + high / 2, what)
+    body = body sprintf("<text class=\"q m\" transform=\"translate(14 %.0f) rotate(-90)\">%s</text>\n", \
+        y + high / 2, what)
     for (i = 1; i <= n; i++) panel(x_of(i), name[i], measure)
     y += high + 14
 }
@@ -96,8 +102,8 @@ function numbers(   i, j, count) {
     for (i = 1; i <= columns; i++) {
         for (j = 1; j <= count_of_counts; j++) {
             count = counts[j]
-            text("q m", x_of(i) + (log10(count) - lowest) / (highest - lowest) * wide, y + 2,
-                 count >= 1000000 ? count / 1000000 " M" : count >= 1000 ? count / 1000 " k" : count)
+            text("q m n", x_of(i) + (log10(count) - lowest) / (highest - lowest) * wide, y + 2,
+                 count >= 1000000 ? count / 1000000 "M" : count >= 1000 ? count / 1000 "k" : count)
         }
     }
     y += below + 14
@@ -115,5 +121,11 @@ function round_up(number,   power, i, step) {
 }
 
 function log10(number) { return log(number) / log(10) }
-function text(class, x, y, what) { body = body sprintf("<text class=\"%s\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", class, x, y, what) }
-function line(class, x1, y1, x2, y2) { body = body sprintf("<path class=\"%s\" d=\"M%.1f %.1fL%.1f %.1f\"/>\n", class, x1, y1, x2, y2) }
+
+function text(class, x, y, what) {
+    body = body sprintf("<text class=\"%s\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", class, x, y, what)
+}
+
+function line(class, x1, y1, x2, y2) {
+    body = body sprintf("<path class=\"%s\" d=\"M%.1f %.1fL%.1f %.1f\"/>\n", class, x1, y1, x2, y2)
+}

@@ -13,17 +13,17 @@ function table(measure, head,   i, j, line, last) {
     last = counts[count_of_counts]
     line = pad(head, 62, 0)
     for (j = 1; j <= count_of_counts; j++) line = line cell(with_commas(counts[j]))
-    row(line cell("grows"))
+    row(line (measure == "ns" ? "" : cell("grows")))
     if (format == "md") {
         line = "---"
-        for (j = 0; j <= count_of_counts; j++) line = line "|--:"
+        for (j = measure == "ns"; j <= count_of_counts; j++) line = line "|--:"
         print "|" line "|"
     }
     for (i = 1; i <= count_of_names; i++) {
         if (!has(names[i], measure)) continue
         line = pad(titles[names[i]], 62, 0)
         for (j = 1; j <= count_of_counts; j++) line = line cell(figure(names[i], counts[j], measure))
-        row(line cell(growth(names[i], last, measure)))
+        row(line (measure == "ns" ? "" : cell(growth(names[i], last, measure))))
     }
     print ""
 }
@@ -41,7 +41,7 @@ function figure(name, count, measure,   a, b) {
 }
 
 function growth(name, last, measure,   first) {
-    if (measure == "ns" || last <= 100 || !((name, 100, measure) in own) || !((name, last, measure) in own)) return "–"
+    if (last <= 100 || !((name, 100, measure) in own) || !((name, last, measure) in own)) return "–"
     first = own[name, 100, measure]
     return first < 0.5 ? "–" : sprintf("%.2f", own[name, last, measure] / first)
 }
