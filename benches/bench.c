@@ -14,26 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { TIMED_RUNS = 15 };
 
-static const char *running = "bench";
-
-void fail(const char *what, uint64_t expected, uint64_t found) {
-  fprintf(stderr, "%s: FAILED: %s: expected %" PRIu64 ", found %" PRIu64 "\n", running, what, expected, found);
-  exit(1);
-}
-
-uint64_t clock_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static void must(enum circflow_status status) {
   if (status != CIRCFLOW_OK) {
-    fprintf(stderr, "%s: set-up: %s\n", running, circflow_status_text(status));
+    fprintf(stderr, "%s: set-up: %s\n", bench_name, circflow_status_text(status));
     exit(1);
   }
 }
@@ -150,7 +136,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: bench list | bench WORKLOAD real|empty|time|count|verify CELLS\n");
     return 2;
   }
-  running = w->name;
+  bench_name = w->name;
   const char *mode = argv[2];
   b.cells = strtoull(argv[3], NULL, 10);
   if (w->arrivals != NULL) {

@@ -130,9 +130,26 @@ struct workload {
 extern const struct workload workloads[];
 extern const size_t workload_count;
 
+/* What runs, for messages about faults. */
+extern const char *bench_name;
+
 /* Prints what is wrong, and ends the program with status 1. */
 void fail(const char *what, uint64_t expected, uint64_t found);
 uint64_t clock_ns(void);
+
+static inline void check(bool right, const char *what, uint64_t expected, uint64_t found) {
+  if (__builtin_expect(!right, 0)) {
+    fail(what, expected, found);
+  }
+}
+
+static inline void is(uint64_t expected, uint64_t found, const char *what) {
+  check(expected == found, what, expected, found);
+}
+
+static inline void ok(enum circflow_status status, const char *what) {
+  check(status == CIRCFLOW_OK, what, CIRCFLOW_OK, (uint64_t)(int64_t)status);
+}
 
 /* The right hash of a run over numbers 1 to `cells`. */
 uint64_t expected_hash(uint64_t cells);

@@ -28,31 +28,6 @@
 
 enum { BATCH = 32, STRETCH = 20000, SETS = 200, CELL = CIRCFLOW_CELL_BODY_LEN, CROWD = 1000 };
 
-static const char *running = "bench-run";
-
-void fail(const char *what, uint64_t expected, uint64_t found) {
-  fprintf(stderr, "%s: FAILED: %s: expected %" PRIu64 ", found %" PRIu64 "\n", running, what, expected, found);
-  exit(1);
-}
-
-uint64_t clock_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static void ok(enum circflow_status status, const char *what) {
-  if (status != CIRCFLOW_OK) {
-    fail(what, CIRCFLOW_OK, (uint64_t)(int64_t)status);
-  }
-}
-
-static void is(uint64_t expected, uint64_t found, const char *what) {
-  if (expected != found) {
-    fail(what, expected, found);
-  }
-}
-
 /* A single relay. */
 
 struct relay {
@@ -412,6 +387,7 @@ static void memory(bool exit_end, size_t count) {
 }
 
 int main(int argc, char **argv) {
+  bench_name = "bench-run";
   if (argc == 2 && strcmp(argv[1], "list") == 0) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
       printf("%s|%s|%s|%s\n", all[i].name, all[i].measured, all[i].aim, all[i].title);
@@ -441,7 +417,7 @@ int main(int argc, char **argv) {
     if (strcmp(all[i].name, argv[1]) != 0) {
       continue;
     }
-    running = all[i].name;
+    bench_name = all[i].name;
     bool timed = strcmp(argv[2], "time") == 0;
     uint64_t stretches = timed ? 2 * (count / STRETCH + 1) : 2;
     struct figures figures = measure(&all[i], timed ? STRETCH : (count + 1) / 2, stretches);

@@ -34,11 +34,7 @@ counted() {
     cells=$(valgrind --tool=callgrind --callgrind-out-file="$out" --compress-strings=no --compress-pos=no \
         "$dir/bench-run" "$1" run "$2" 2>"$tmp/err")
     [ -n "$cells" ] || { cat "$tmp/err" >&2; exit 1; }
-    awk -v prefix="^$3" '
-        /^fn=/ { fn = substr($0, 4) }
-        /^cfn=/ { callee = substr($0, 5) }
-        /^calls=/ { getline; if (callee ~ prefix && fn !~ prefix) inside[fn] += $NF }
-        END { for (fn in inside) printf "%s %.0f\n", fn, inside[fn] }' "$out" >"$4"
+    awk -v prefix="^$3" -f benches/callers.awk "$out" >"$4"
 }
 
 # part FUNCTION ..: instructions per cell of these callers; of all callers when none is named.

@@ -1,18 +1,10 @@
 /* bench-libevent WORKLOAD[-empty] ARMED ROUNDS: libevent's timers under the load of bench-timers, to compare. */
 #include "padding.h"
+#include "random.h"
 
 #include <event2/event.h>
 
 #define HORIZON_US UINT64_C(10000000)
-
-static uint64_t state = 1;
-
-static uint64_t below(uint64_t bound) {
-  state ^= state >> 12;
-  state ^= state << 25;
-  state ^= state >> 27;
-  return (uint64_t)(((unsigned __int128)(state * UINT64_C(0x2545f4914f6cdd1d)) * bound) >> 64);
-}
 
 static void ended(evutil_socket_t fd, short what, void *arg) { (void)fd, (void)what, (void)arg; }
 

@@ -134,9 +134,10 @@ static struct circflow_circuit_id circuit_new(struct circflow_engine *engine, ui
 }
 
 /* While a thread has no processor, the other leg runs ahead: that can take more bytes than a set may hold by
- * default. */
+ * default. Equal legs share the cells from the start, as C Tor has it, and figures of any two versions can be compared. */
 static void set_terms(struct circflow_set_config *config) {
   ok(circflow_set_config_init(config, sizeof *config), "config");
+  config->algorithm = CIRCFLOW_ALGORITHM_LOW_RTT;
   config->held_bytes_max = UINT64_MAX;
 }
 

@@ -84,16 +84,6 @@ static const uint64_t MS = 1000000;
 /* The time: of the tunnel, or of the thread. */
 extern __thread uint64_t tunnel_now;
 
-static inline void check(bool right, const char *what, uint64_t expected, uint64_t found) {
-  if (__builtin_expect(!right, 0)) {
-    fail(what, expected, found);
-  }
-}
-
-static inline void ok(enum circflow_status status, const char *what) {
-  check(status == CIRCFLOW_OK, what, CIRCFLOW_OK, (uint64_t)(int64_t)status);
-}
-
 static inline unsigned leg_of(uint64_t circuit_tag) {
   return (unsigned)((circuit_tag - 1) % TUNNEL_LEGS);
 }

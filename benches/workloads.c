@@ -10,12 +10,6 @@ const struct calls library_calls = {
 enum { SENDME_INC = 31, WINDOW = 1000 };
 static const uint64_t MS = 1000000;
 
-static inline void check(bool right, const char *what, uint64_t expected, uint64_t found) {
-  if (__builtin_expect(!right, 0)) {
-    fail(what, expected, found);
-  }
-}
-
 /* A step of FNV-1a over a whole number: another order gives another hash. */
 static inline uint64_t fold(uint64_t hash, uint64_t number) {
   return (hash ^ number) * UINT64_C(0x100000001b3);

@@ -410,6 +410,11 @@ impl Set {
     /// Puts a leg into a vacant place, or a new one. The callers have checked the cap on legs.
     fn seat(&mut self, leg: Leg) -> LegIx {
         let index = self.legs.iter().position(|place| !place.is_live()).unwrap_or_else(|| {
+            // Two is the usual number. A `Vec` would make room for four at once.
+            if self.legs.len() == self.legs.capacity() {
+                self.legs.reserve_exact(2);
+                self.meters.reserve_exact(2);
+            }
             self.legs.push(Leg::new(Id::NONE, LinkState::Unlinked));
             self.legs.len() - 1
         });
