@@ -78,14 +78,20 @@ impl Engine {
         self.note(Event::CapReached { cap: 1, wanted, held, who: set });
     }
 
+    /// The bytes that a set or circuit holds, and since when.
+    fn holds(&self, who: Id) -> Option<(u64, Nanos)> {
+        let now = self.time.clock.latest();
+        match (self.sets.get(who), self.circuits.get(who)) {
+            (Some(state), _) => Some((state.bytes(), state.since_when(&self.held.store, now))),
+            (None, Some(circuit)) => Some((circuit.bytes(), circuit.since(&self.held.store, now))),
+            (None, None) => None,
+        }
+    }
+
     /// Says that a set or circuit is about to be closed for what it holds.
     pub(super) fn note_victim(&mut self, who: Id) {
         let now = self.time.clock.latest();
-        let (held, since) = match (self.sets.get(who), self.circuits.get(who)) {
-            (Some(state), _) => (state.bytes(), state.since_when(&self.held.store, now)),
-            (None, Some(circuit)) => (circuit.bytes(), circuit.since(&self.held.store, now)),
-            (None, None) => return,
-        };
+        let Some((held, since)) = self.holds(who) else { return };
         // Of one that holds nothing there is no time.
         let age = if since == NEVER { 0 } else { now.saturating_sub(since) };
         self.note(Event::Victim { who, held, age });
@@ -127,22 +133,21 @@ impl Engine {
     pub fn choose_victims(&mut self, wanted: u64, most: usize, out: &mut Vec<Victim>) -> u64 {
         let (now, cap) = (self.time.clock.latest(), self.held.store.budget().cap());
         let mut bytes: u64 = 0;
-        for _ in 0..most {
-            if bytes >= wanted {
-                break;
-            }
+        while bytes < wanted && out.len() < most {
             // As in choose_victim(): what the book says of ours can be old.
             let mut looks = 0..limits::VICTIM_LOOKS;
             let found = loop {
                 let Some(found) = self.held.ledger.worst(now, cap) else { return bytes };
-                if looks.next().is_none() || !self.shrank(found.id) {
+                if !self.shrank(found.id) || looks.next().is_none() {
                     break found;
                 }
             };
-            if self.held.ledger.name(found.id) {
-                bytes = bytes.saturating_add(found.bytes);
-                out.push(found);
+            if !self.held.ledger.name(found.id) {
+                break;
             }
+            let held = self.holds(found.id).map_or(0, |(held, _)| held);
+            bytes = bytes.saturating_add(held);
+            out.push(Victim { bytes: held, ..found });
         }
         bytes
     }

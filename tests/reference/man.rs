@@ -123,7 +123,7 @@ fn overview() -> String {
     writer.heading("SH", "SYNOPSIS");
     writer.out += ".nf\n.B #include <circflow.h>\n.PP\n\
                    .BI \"cc \" program.c \" $(pkg\\-config \\-\\-cflags \\-\\-libs circflow)\"\n\
-                   .BI \"cc \" program.c \" $(pkg\\-config \\-\\-cflags \\-\\-libs \\-\\-static circflow)\"\n.fi\n";
+                   .BI \"cc \" program.c \" $(pkg\\-config \\-\\-cflags \\-\\-libs circflow\\-static)\"\n.fi\n";
     writer.heading("SH", "DESCRIPTION");
     writer.paragraph(
         "circflow is a library for C programs with an event loop of their own. It has three parts, and each can be \
@@ -132,8 +132,9 @@ fn overview() -> String {
          It has no thread, socket, clock or randomness of its own.",
     );
     writer.paragraph(
-        "A program includes circflow.h, and is linked with what pkg-config prints; the second line of the synopsis is \
-         for the static library, where both are installed. The functions of the library are on these pages:",
+        "A program includes circflow.h, and is linked with what pkg-config prints; the first line of the synopsis is \
+         for the shared library, the second for the archive. A shared library below a prefix of your own is found at run \
+         time with LD_LIBRARY_PATH, or with an rpath. The functions of the library are on these pages:",
     );
     let pages =
         PAGES.iter().map(|(_, page, about)| (format!("{page}(3)"), vec![Block::Paragraph((*about).to_owned())]));

@@ -234,28 +234,40 @@ free_spares(void)
   spares_free(&spare_copies);
 }
 
-/* Gives back what nobody uses now. */
+/* What is kept now. */
 static void
+note_kept(void)
+{
+  struct circflow_engine_stats stats = { .size = sizeof(stats) };
+  kept_bytes = 0;
+  if (queued_bytes > 0 && circflow_engine_get_stats(flow_engine, &stats) == CIRCFLOW_OK)
+    kept_bytes = stats.pool_bytes + (uint64_t) spare_heads.count * sizeof(spare_t) +
+      (uint64_t) spare_copies.count * (sizeof(relay_msg_t) + RELAY_PAYLOAD_SIZE_MAX);
+}
+
+/* Gives back what nobody uses now, and answers how much of that was in tor's account. */
+static size_t
 free_unused(void)
 {
+  uint64_t before = kept_bytes;
   free_spares();
   if (flow_engine)
     (void) circflow_engine_trim(flow_engine, NULL);
-  kept_bytes = 0;
+  if (before > 0)
+    note_kept();
+  return before > kept_bytes ? (size_t) (before - kept_bytes) : 0;
 }
 
 /* So many bytes were queued before. Short queues do not count: they come and go with every page. */
 static inline void
 account(uint64_t before)
 {
-  struct circflow_engine_stats stats = { .size = sizeof(stats) };
   if (PREDICT_LIKELY(before / ACCOUNT_STEP == queued_bytes / ACCOUNT_STEP && (queued_bytes > 0 || kept_bytes == 0)))
     return;
   if (queued_bytes == 0)
-    free_unused();
-  else if (circflow_engine_get_stats(flow_engine, &stats) == CIRCFLOW_OK)
-    kept_bytes = stats.pool_bytes + (uint64_t) spare_heads.count * sizeof(spare_t) +
-      (uint64_t) spare_copies.count * (sizeof(relay_msg_t) + RELAY_PAYLOAD_SIZE_MAX);
+    (void) free_unused();
+  else
+    note_kept();
 }
 
 uint64_t
@@ -347,7 +359,7 @@ sacrifice(flow_set_t *set)
 size_t
 conflux_handle_oom(size_t bytes_to_remove)
 {
-  size_t freed = 0, count = 0;
+  size_t freed = bytes_to_remove > 0 ? free_unused() : 0, count = 0;
   struct circflow_victim victim;
   /* One at a time: the end of a set can end others. */
   while (flow_engine && freed < bytes_to_remove &&
@@ -356,7 +368,7 @@ conflux_handle_oom(size_t bytes_to_remove)
     if (victim.set.v != 0)
       freed += sacrifice((flow_set_t *) (uintptr_t) victim.tag);
   }
-  free_unused();
+  freed += free_unused();
   log_info(LD_CIRC, "Conflux freed %" TOR_PRIuSZ " bytes for the OOM handler; %"
            PRIu64 " are left.", freed, queued_bytes);
   return freed;

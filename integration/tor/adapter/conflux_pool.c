@@ -147,12 +147,12 @@ where_ends(const flow_set_t *set)
   return text;
 }
 
-/* Tor's word for why a circuit closes. */
+/* Tor's word for why a circuit closes. A peer can send any number, and tor's own function would warn of it. */
 static const char *
-reason_of(const circuit_t *circ)
+reason_of(int reason)
 {
-  const char *word = circuit_end_reason_to_control_string(circ->marked_for_close_orig_reason);
-  return word ? word : "unknown reason";
+  bool is_known = reason >= END_CIRC_REASON_NONE && reason <= END_CIRC_REASON_NOSUCHSERVICE;
+  return is_known ? circuit_end_reason_to_control_string(reason) : "a reason that tor does not know";
 }
 
 /* ---- Pools ---- */
@@ -540,8 +540,9 @@ leg_join(flow_leg_t *leg)
   set->tor.num_leg_launch = 0;
   set_place(set);
   conflux_validate_stream_lists(&set->tor);
-  log_info(LD_CIRC, "Conflux: leg %d of a %s's set %s is linked.", flow_leg_count(set),
-           leg->is_client ? "client" : "relay", nonce_of(set));
+  log_info(LD_CIRC, "Conflux: leg %d of a %s's set %s%s is linked, with a round trip of %" PRIu64 " us.",
+           flow_leg_count(set), leg->is_client ? "client" : "relay", nonce_of(set), where_ends(set),
+           leg->tor.circ_rtts_usec);
   /* For network.py. */
   log_debug(LD_CIRC, "circflow: circuit %u is leg %#" PRIx64 ", chosen by %s", flow_circ_number(circ), leg->id.v,
             flow_algorithm_name(&set->tor));
@@ -625,8 +626,11 @@ leg_lost(flow_leg_t *leg, bool is_freed)
   struct circflow_circuit_id id = leg->id;
   flow_set_hold(set);
   set_note_figures(set);
-  log_info(LD_CIRC, "Conflux: a %s leg of a %s's set %s has closed.", leg->is_joined ? "linked" : "pending",
-           leg->is_client ? "client" : "relay", nonce_of(set));
+  log_info(LD_CIRC, "Conflux: a %s leg of a %s's set %s%s has closed (%s), after message %" PRIu64 " sent and %" PRIu64
+           " received. The set had %d linked legs and %d pending.", leg->is_joined ? "linked" : "pending",
+           leg->is_client ? "client" : "relay", nonce_of(set), where_ends(set),
+           is_freed ? "never closed" : reason_of(leg->tor.circ->marked_for_close_reason), leg->tor.last_seq_sent,
+           leg->tor.last_seq_recv, flow_leg_count(set), smartlist_len(set->unlinked));
   if (leg->is_joined && flow_leg_look(leg)) {
     struct circflow_leg_report report;
     flow_leg_report(leg, &report);
@@ -661,7 +665,8 @@ close_leg(flow_leg_t *leg, const struct circflow_insn_close *close)
     return;
   if (reason < 0)
     reason = (int) close->reason;
-  log_info(LD_CIRC, "Conflux: %s. Closing a leg of set %s.", circflow_status_text(close->cause), nonce_of(leg->set));
+  log_info(LD_CIRC, "Conflux: %s. Closing a %s leg of set %s%s (%s).", circflow_status_text(close->cause),
+           leg->is_joined ? "linked" : "pending", nonce_of(leg->set), where_ends(leg->set), reason_of(reason));
   /* When the whole set has ended, nothing may go out on the legs that are left, one by one. */
   leg->set->tor.in_full_teardown |= !set_note_figures(leg->set);
   circuit_mark_for_close(circ, reason);

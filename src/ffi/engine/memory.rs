@@ -86,16 +86,17 @@ pub unsafe extern "C-unwind" fn circflow_engine_trim(
 /// product of bytes and age of the oldest byte come first. One that holds less than a quarter of its share
 /// (held_bytes_max divided by the number of holders) comes only when no larger one is left. Each costs about the same,
 /// however many sets and circuits there are. It frees nothing: you close the victims, with circflow_set_close() or
-/// circflow_circuit_close(). A victim is not named again until it holds nothing any more. circflow does the same by
-/// itself at a cap of its own; this function is for a host that needs memory for other reasons.
+/// circflow_circuit_close(). A victim is not named again until it holds nothing any more, nor does circflow close it at a
+/// cap of its own: so close each. This function is for a host that needs memory for reasons that circflow can't know.
 ///
 /// Bytes of tokens are what you said that they cost (circflow_message.cost_bytes).
 ///
-/// @param victims      Entries of room.
-/// @param victim_cap   Entries of room in victims. If they are too few, fewer bytes become free: close these, and call
-///                     again.
-/// @param count_out    Entries written. 0 when nothing is held that was not named before.
-/// @param bytes_out    Bytes that these victims hold together. May be NULL.
+/// @param bytes_wanted  The number of bytes that shall become free.
+/// @param victims       Entries of room.
+/// @param victim_cap    Entries of room in victims. If they are too few, fewer bytes become free: close these, and call
+///                      again.
+/// @param count_out     Entries written. 0 when nothing is held that was not named before.
+/// @param bytes_out     Bytes that these victims hold together. May be NULL.
 ///
 /// Own statuses: none.
 /// Inside drain: yes. Since: 0.1.

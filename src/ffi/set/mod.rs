@@ -35,13 +35,13 @@ pub const CIRCFLOW_LEGS_MAX: usize = 16;
 /// circflow_set_config.held_age_max_ns: use that of the engine.
 pub const CIRCFLOW_AS_ENGINE: u64 = u64::MAX;
 
-/// desired_ux (prop329 2.2): no opinion. The peer sends by lowest RTT with room.
+/// desired_ux (prop329 2.2): no opinion. C Tor then sends by lowest RTT with room, circflow by ON_TIME.
 pub const CIRCFLOW_UX_NO_OPINION: u8 = 0;
 /// desired_ux: lowest latency. The peer sends on the leg with the lowest RTT and waits when that has no room.
 pub const CIRCFLOW_UX_MIN_LATENCY: u8 = 1;
 /// desired_ux: lowest latency, and at most one SWITCH in a congestion window.
 pub const CIRCFLOW_UX_LOW_MEM_LATENCY: u8 = 2;
-/// desired_ux: highest throughput. The peer sends by lowest RTT with room.
+/// desired_ux: highest throughput. C Tor then sends by lowest RTT with room, circflow by ON_TIME.
 pub const CIRCFLOW_UX_HIGH_THROUGHPUT: u8 = 3;
 /// desired_ux: highest throughput, and at most one SWITCH in a congestion window.
 pub const CIRCFLOW_UX_LOW_MEM_THROUGHPUT: u8 = 4;
