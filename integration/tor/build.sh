@@ -114,7 +114,12 @@ fi
 
 # Says "is up to date" fast; only the first time takes minutes.
 echo "tor: building $kind" >&2
-if [ -z "$library" ]; then set --; else set -- LIBS="$(printf -- '-Wl,--wrap=%s ' $wrapped)$library $needs"; fi
+set --
+if [ -n "$library" ]; then
+    # What configure has found stands there as well.
+    found=$(sed -n 's/^LIBS = //p' "$folder/Makefile")
+    set -- LIBS="$(printf -- '-Wl,--wrap=%s ' $wrapped)$library $needs $found"
+fi
 unset MAKEFLAGS MFLAGS MAKELEVEL # What our make was given is not meant for tor's.
 # What autotools made came with the source, and is taken as it is. By their times make would have it made anew in a copy
 # or a clone, inside the source and by the one version of automake that it was made with.
