@@ -2,12 +2,13 @@
 # Makes Debian packages: circflow makes libcircflow0, libcircflow-dev and circflow-doc of the source archive of
 # `make dist`; tor-circflow makes Debian's tor with circflow inside.
 #
-# usage: deb.sh circflow     VERSION FOLDER ARCHIVE
-#        deb.sh tor-circflow VERSION FOLDER TOR_SOURCE TOR_BUILD NOTICES "LIBRARIES THAT CIRCFLOW NEEDS"
+# usage: deb.sh circflow     VERSION FOLDER NOTICES ARCHIVE
+#        deb.sh tor-circflow VERSION FOLDER NOTICES TOR_SOURCE TOR_BUILD "LIBRARIES THAT CIRCFLOW NEEDS"
 set -eu
 
 name=$1
 version=$2
+notices=$4
 mkdir -p "$3"
 out=$(cd "$3" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
@@ -63,20 +64,15 @@ mkdir -p "$tree"
 format='Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n'
 case $name in
 circflow)
-    tar xf "$4" -C "$tree" --strip-components=1
+    tar xf "$5" -C "$tree" --strip-components=1
     cp -R "$here/circflow" "$tree/debian"
     changelog "$version-1" "CHANGELOG.md says what is new in $version."
     # The reference, where `make docs` was called.
-    if [ -d "$root/build/docs/html" ]; then
-        mkdir -p "$tree/build/docs"
-        cp -R "$root/build/docs/html" "$tree/build/docs/"
-    fi
-    (cd "$tree" && make build/THIRD-PARTY.txt) >"$out/$name.log" 2>&1 || fail "there are no notices"
-    { printf "$format"; echo 'Upstream-Name: circflow'; echo; copyright "$tree/build/THIRD-PARTY.txt" '*'; } \
-        >"$tree/debian/copyright"
+    [ ! -d "$root/build/docs/html" ] || cp -R "$root/build/docs/html" "$tree/debian/"
+    { printf "$format"; printf 'Upstream-Name: circflow\n\n'; copyright "$notices" '*'; } >"$tree/debian/copyright"
     ;;
 tor-circflow)
-    export CIRCFLOW="$root" TOR_SOURCE="$4" TOR_BUILD="$5" NATIVE_LIBS="$7"
+    export CIRCFLOW="$root" TOR_SOURCE="$5" TOR_BUILD="$6" NATIVE_LIBS="$7"
     cp -R "$here/tor-circflow" "$tree/debian"
     tor=$(sed -n "s/^PACKAGE_VERSION='\(.*\)'/\1/p" "$TOR_SOURCE/configure")
     changelog "$tor+circflow$version" "Tor $tor with circflow $version."
@@ -85,7 +81,7 @@ tor-circflow)
         printf 'Upstream-Name: tor\n\nFiles: *\nCopyright: The Tor Project, Inc., and others\nLicense: tor\n'
         field <"$TOR_SOURCE/debian/copyright"
         echo
-        copyright "$6" src/core/or/conflux*
+        copyright "$notices" 'src/core/or/conflux*'
     } >"$tree/debian/copyright"
     ;;
 esac
