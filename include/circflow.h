@@ -2203,7 +2203,8 @@ enum circflow_status circflow_channel_get_stats(struct circflow_engine *engine,
 /* desired_ux: highest throughput, and at most one SWITCH in a congestion window. */
 #define CIRCFLOW_UX_LOW_MEM_THROUGHPUT 4
 
-/* circflow_set_config.algorithm: depends on the desired_ux of the peer, as the protocol says. */
+/* circflow_set_config.algorithm: by the desired_ux of the peer. ON_TIME for throughput and for no opinion, MIN_RTT for
+ * latency and for latency with low memory, LOW_RTT for throughput with low memory. */
 #define CIRCFLOW_ALGORITHM_BY_UX 0
 
 /* circflow_set_config.algorithm: MinRTT (prop329 3.1): the leg with the lowest round trip, and no other. For latency.

@@ -129,12 +129,11 @@ library() {
     inside /work/loop_poll | diff - "$root/examples/loop_poll.out" || fail "an example says something else"
 
     # Without the other two the shared library goes on serving, and the archive serves without any.
-    apt remove libcircflow-dev circflow-doc
+    apt purge libcircflow-dev circflow-doc
     [ "$(inside /work/shared)" = "it works" ] || fail "the shared library does not serve by itself"
-    apt remove libcircflow0
+    apt purge libcircflow0
     [ "$(inside /work/static)" = "it works" ] || fail "the static program needs the package"
     ! inside /work/shared >"$log" 2>&1 || fail "the shared library is still there"
-    apt purge libcircflow0 libcircflow-dev circflow-doc
     gone
     echo "library: built, shared and static, and run; nothing is left"
 }

@@ -149,7 +149,9 @@ reproducible() {
     rm -rf "$folder" "$out/cargo"
     copy "$folder"
     mkdir -p "$out/cargo"
-    ln -s "${CARGO_HOME:-$HOME/.cargo}/registry" "$out/cargo/registry"
+    # Hard links: a folder that is a link has two names, of which rustc sees either.
+    crates=${CARGO_HOME:-$HOME/.cargo}/registry
+    cp -al "$crates" "$out/cargo/registry" 2>/dev/null || cp -a "$crates" "$out/cargo/registry"
     quietly "make lib in another folder" env CARGO_HOME="$out/cargo" "$make" -C "$folder" lib
     quietly "make lib" "$make" -C "$root" lib
     for file in libcircflow.a "libcircflow.so.$VERSION"; do
@@ -188,9 +190,10 @@ musl() {
         return
     fi
     quietly "make lib for musl" "$make" -C "$root" lib CARGO_BUILD_TARGET=$musl CC=musl-gcc
+    # rustup brings the libunwind that it names.
     # shellcheck disable=SC2046
     quietly "musl: it does not link" musl-gcc -static -std=c99 "-I$root/include" "$here/consumer.c" \
-        "$root/build/$musl/lib/libcircflow.a" $(cat "$root/target/$musl-native-libs") -o "$out/program"
+        "$root/build/$musl/lib/libcircflow.a" "-L$(rustc --print target-libdir --target $musl)/self-contained" $(cat "$root/target/$musl-native-libs") -o "$out/program"
     ! readelf --segments --wide "$out/program" | grep -q INTERP || fail "musl: it is not static"
     programs=0
     works musl "$out/program" ""

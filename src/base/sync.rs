@@ -2,9 +2,9 @@
 //! order of steps of the very code that runs.
 
 #[cfg(loom)]
-use loom::sync::{Mutex as Lock, MutexGuard};
-#[cfg(loom)]
 pub use loom::sync::{atomic, Arc};
+#[cfg(loom)]
+use loom::sync::{Mutex as Lock, MutexGuard};
 #[cfg(loom)]
 pub use loom::thread::yield_now;
 use std::sync::PoisonError;

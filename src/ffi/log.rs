@@ -57,7 +57,8 @@ pub unsafe extern "C-unwind" fn circflow_log_set_fn(
             let _ = tracing::subscriber::set_global_default(ToHost);
             RwLock::new(None)
         });
-        *sink.write().unwrap_or_else(PoisonError::into_inner) = r#fn.map(|call| Host { call, userdata: userdata as usize, level_max });
+        *sink.write().unwrap_or_else(PoisonError::into_inner) =
+            r#fn.map(|call| Host { call, userdata: userdata as usize, level_max });
         tracing::callsite::rebuild_interest_cache();
         CIRCFLOW_OK
     })

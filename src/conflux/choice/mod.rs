@@ -235,13 +235,14 @@ impl Policy {
     ///
     /// | wish | algorithm | SWITCHes | why |
     /// |---|---|---|---|
-    /// | none | OnTime | any | as fast as the best leg alone, or faster; LowRTT, which C Tor has, is slower on unequal legs |
+    /// | none | OnTime | any | as fast as the best leg alone, or faster |
     /// | latency | MinRTT | any | all go the shortest way, and hardly a message waits for order |
     /// | latency, low memory | MinRTT | one in a window | legs with like round trips do not take turns |
     /// | throughput | OnTime | any | the same |
     /// | throughput, low memory | LowRTT | one in a window | all legs are used; runs bound what is held for order |
     ///
-    /// For the last one C Tor has MinRTT, which gives up the throughput that was asked for.
+    /// C Tor has LowRTT in place of OnTime, which is slower than one leg where legs are unequal. For the last one it
+    /// has MinRTT, which gives up the throughput that was asked for.
     ///
     /// A wish is of the receiver, whose memory and delay it is about; so it is the default. The sender's host may set
     /// another algorithm, and still keeps to low memory. A host that names the leg itself is bound by neither.

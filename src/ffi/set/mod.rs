@@ -46,7 +46,8 @@ pub const CIRCFLOW_UX_HIGH_THROUGHPUT: u8 = 3;
 /// desired_ux: highest throughput, and at most one SWITCH in a congestion window.
 pub const CIRCFLOW_UX_LOW_MEM_THROUGHPUT: u8 = 4;
 
-/// circflow_set_config.algorithm: depends on the desired_ux of the peer, as the protocol says.
+/// circflow_set_config.algorithm: by the desired_ux of the peer. ON_TIME for throughput and for no opinion, MIN_RTT for
+/// latency and for latency with low memory, LOW_RTT for throughput with low memory.
 pub const CIRCFLOW_ALGORITHM_BY_UX: u8 = 0;
 /// circflow_set_config.algorithm: MinRTT (prop329 3.1): the leg with the lowest round trip, and no other. For latency.
 pub const CIRCFLOW_ALGORITHM_MIN_RTT: u8 = 1;
