@@ -76,10 +76,12 @@ tor-circflow)
     cp -R "$here/tor-circflow" "$tree/debian"
     tor=$(sed -n "s/^PACKAGE_VERSION='\(.*\)'/\1/p" "$TOR_SOURCE/configure")
     changelog "$tor+circflow$version" "Tor $tor with circflow $version."
+    licence=$TOR_SOURCE/debian/copyright
+    [ -f "$licence" ] || licence=$TOR_SOURCE/LICENSE
     {
         printf "$format"
         printf 'Upstream-Name: tor\n\nFiles: *\nCopyright: The Tor Project, Inc., and others\nLicense: tor\n'
-        field <"$TOR_SOURCE/debian/copyright"
+        field <"$licence"
         echo
         copyright "$notices" 'src/core/or/conflux*'
     } >"$tree/debian/copyright"
@@ -87,7 +89,7 @@ tor-circflow)
 esac
 
 # -d: Rust may be that of rustup, which dpkg does not know.
-(cd "$tree" && dpkg-buildpackage -b -us -uc -d) >>"$out/$name.log" 2>&1 || fail "dpkg-buildpackage, see $out/$name.log"
+(cd "$tree" && dpkg-buildpackage -b -us -uc -d) >"$out/$name.log" 2>&1 || fail "dpkg-buildpackage, see $out/$name.log"
 rm -rf "$tree"
 for package in $(packages); do
     echo "deb: ${out#"$root/"}/$package, $(($(wc -c <"$out/$package") / 1000)) kB"
