@@ -53,7 +53,7 @@ include docs/docs.mk
 include examples/examples.mk
 # A source archive (make dist) comes without these.
 include $(wildcard c-tests/c-tests.mk benches/benches.mk sim/sim.mk study/study.mk fuzz/fuzz.mk trace/trace.mk \
-	machine/machine.mk integration/tor/tor.mk integration/shadow/shadow.mk)
+	machine/machine.mk packaging/debian/debian.mk integration/tor/tor.mk integration/shadow/shadow.mk)
 
 .PHONY: check-loom
 # A target directory of its own: `--cfg loom` builds every crate anew.

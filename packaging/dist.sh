@@ -14,7 +14,7 @@ cargo=${CARGO:-cargo}
 rm -rf "$out/dist"
 mkdir -p "$tree"
 git ls-files -z -- Makefile README.md ARCHITECTURE.md CHANGELOG.md CONTRIBUTING.md 'LICENSE-*' Cargo.lock src \
-    include capi packaging docs scripts examples | xargs -0 tar cf - | tar xf - -C "$tree"
+    include capi packaging docs scripts examples ':!packaging/debian' | xargs -0 tar cf - | tar xf - -C "$tree"
 
 # The manifest without what only developers need.
 awk '

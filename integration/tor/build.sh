@@ -8,8 +8,10 @@
 #        build.sh seam     SOURCE FOLDER LIKE_FOLDER [LIBRARY "LIBRARIES IT NEEDS"]
 #        build.sh rows     SOURCE FOLDER LIKE_FOLDER
 #        build.sh trace    (the same)
+#        build.sh package  SOURCE FOLDER LIBRARY "LIBRARIES IT NEEDS" OPTION_OF_CONFIGURE..
 #
-# All but the first start as a copy of another build, as only a few of its objects change. debug has an adapter that can
+# stock and package are compiled from scratch. The others start as a copy of another build, as only a few of its objects
+# change. package is the program with circflow, as a distribution configures it. debug has an adapter that can
 # be told to do wrong, and is the program alone. seam is the tests alone, with seam_tests.c and seam_pool_tests.c among
 # them; with a library it is like the build with circflow, without one like the stock build. rows is stock tor's tests
 # alone too, with rows_tests.c among them. trace is stock tor's program alone, with trace.c between some of its files.
@@ -18,15 +20,17 @@ set -eu
 kind=$1
 source=$2
 folder=$3
-like=${4:-}
-library=${5:-}
-needs=${6:-}
+shift 3
+like=
+[ "$kind" = stock ] || [ "$kind" = package ] || { like=$1; shift; }
+library=${1:-}
+needs=${2:-}
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 jobs=$(nproc 2>/dev/null || echo 2)
 targets="src/app/tor src/tools/tor-gencert src/test/test"
 case $kind in
-debug | trace) targets=src/app/tor ;;
+debug | trace | package) targets=src/app/tor ;;
 seam | rows) targets=src/test/test ;;
 esac
 
@@ -39,12 +43,17 @@ fail() {
 # A folder that was configured for another source is of no use.
 if [ -f "$folder/for" ] && [ "$(cat "$folder/for")" != "$source" ]; then rm -rf "$folder"; fi
 
-if [ ! -f "$folder/for" ] && [ "$kind" = stock ]; then
+if [ ! -f "$folder/for" ] && [ -z "$like" ]; then
     echo "tor: configuring" >&2
     rm -rf "$folder"
     mkdir -p "$folder"
-    (cd "$folder" && "$source/configure" --disable-asciidoc --disable-manpage --disable-html-manual --disable-systemd \
-        --disable-lzma --disable-zstd --disable-seccomp >log 2>&1) || fail "configure failed"
+    if [ "$kind" = stock ]; then
+        set -- --disable-systemd --disable-lzma --disable-zstd --disable-seccomp
+    else
+        shift 2
+    fi
+    (cd "$folder" && "$source/configure" --disable-asciidoc --disable-manpage --disable-html-manual "$@" >log 2>&1) ||
+        fail "configure failed"
     echo "$source" >"$folder/for"
 elif [ ! -f "$folder/for" ]; then
     rm -rf "$folder"
@@ -105,7 +114,12 @@ fi
 
 # Says "is up to date" fast; only the first time takes minutes.
 echo "tor: building $kind" >&2
-if [ -z "$library" ]; then set --; else set -- LIBS="$(printf -- '-Wl,--wrap=%s ' $wrapped)$library $needs"; fi
+set --
+if [ -n "$library" ]; then
+    # What configure has found stands there as well.
+    found=$(sed -n 's/^LIBS = //p' "$folder/Makefile")
+    set -- LIBS="$(printf -- '-Wl,--wrap=%s ' $wrapped)$library $needs $found"
+fi
 unset MAKEFLAGS MFLAGS MAKELEVEL # What our make was given is not meant for tor's.
 # What autotools made came with the source, and is taken as it is. By their times make would have it made anew in a copy
 # or a clone, inside the source and by the one version of automake that it was made with.

@@ -166,6 +166,8 @@ pool_of(bool is_client)
 void
 conflux_pool_init(void)
 {
+  uint32_t version = circflow_version();
+  log_notice(LD_CIRC, "circflow %u.%u.%u does conflux.", version >> 16, version >> 8 & 0xff, version & 0xff);
   flow_algorithm_read();
   for (int is_client = 0; is_client < 2; is_client++) {
     pool_t *pool = pool_of(is_client);
