@@ -1529,16 +1529,17 @@ enum circflow_status circflow_engine_trim(struct circflow_engine *engine, uint64
  * product of bytes and age of the oldest byte come first. One that holds less than a quarter of its share
  * (held_bytes_max divided by the number of holders) comes only when no larger one is left. Each costs about the same,
  * however many sets and circuits there are. It frees nothing: you close the victims, with circflow_set_close() or
- * circflow_circuit_close(). A victim is not named again until it holds nothing any more. circflow does the same by
- * itself at a cap of its own; this function is for a host that needs memory for other reasons.
+ * circflow_circuit_close(). A victim is not named again until it holds nothing any more, nor does circflow close it at a
+ * cap of its own: so close each. This function is for a host that needs memory for reasons that circflow can't know.
  *
  * Bytes of tokens are what you said that they cost (circflow_message.cost_bytes).
  *
- * @param victims      Entries of room.
- * @param victim_cap   Entries of room in victims. If they are too few, fewer bytes become free: close these, and call
- *                     again.
- * @param count_out    Entries written. 0 when nothing is held that was not named before.
- * @param bytes_out    Bytes that these victims hold together. May be NULL.
+ * @param bytes_wanted  The number of bytes that shall become free.
+ * @param victims       Entries of room.
+ * @param victim_cap    Entries of room in victims. If they are too few, fewer bytes become free: close these, and call
+ *                      again.
+ * @param count_out     Entries written. 0 when nothing is held that was not named before.
+ * @param bytes_out     Bytes that these victims hold together. May be NULL.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
@@ -2247,7 +2248,7 @@ enum circflow_status circflow_channel_get_stats(struct circflow_engine *engine,
 /* circflow_set_config.held_age_max_ns: use that of the engine. */
 #define CIRCFLOW_AS_ENGINE UINT64_MAX
 
-/* desired_ux (prop329 2.2): no opinion. The peer sends by lowest RTT with room. */
+/* desired_ux (prop329 2.2): no opinion. C Tor then sends by lowest RTT with room, circflow by ON_TIME. */
 #define CIRCFLOW_UX_NO_OPINION 0
 
 /* desired_ux: lowest latency. The peer sends on the leg with the lowest RTT and waits when that has no room. */
@@ -2256,7 +2257,7 @@ enum circflow_status circflow_channel_get_stats(struct circflow_engine *engine,
 /* desired_ux: lowest latency, and at most one SWITCH in a congestion window. */
 #define CIRCFLOW_UX_LOW_MEM_LATENCY 2
 
-/* desired_ux: highest throughput. The peer sends by lowest RTT with room. */
+/* desired_ux: highest throughput. C Tor then sends by lowest RTT with room, circflow by ON_TIME. */
 #define CIRCFLOW_UX_HIGH_THROUGHPUT 3
 
 /* desired_ux: highest throughput, and at most one SWITCH in a congestion window. */
