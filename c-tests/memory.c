@@ -207,6 +207,56 @@ static void an_engine_looks_at_what_is_still_held(void **state)
     drain(0);
 }
 
+/* Sets that held 25,000 bytes each, all of which have been delivered. */
+static void drained_sets(uint32_t count)
+{
+    for (uint32_t number = 1; number <= count; number++) {
+        uint64_t tokens[25];
+        size_t taken;
+        const circflow_circuit_id leg = leg_of(0, number), other = leg_of(0, number);
+        const circflow_set_id set = host_first(host_drain(loops[0]), CIRCFLOW_INSN_LINKED)->set;
+        OK(feed(0, leg, host_switch(0, 1)));
+        for (uint64_t i = 0; i < COUNT(tokens); i++)
+            OK(feed(0, leg, host_token(0, 32 * number + i, 1000)));
+        OK(feed(0, other, host_data(0, "the hole")));
+        OK(circflow_set_poll_tokens(loops[0], set, tokens, COUNT(tokens), &taken));
+        assert_int_equal(taken, COUNT(tokens));
+        for (size_t i = 0; i < taken; i++)
+            host_give_back(&ledger, tokens[i], 1000);
+        drain(0);
+    }
+}
+
+/* However many sets the engine's book still has that hold nothing: the one that does is found at once, and none of the
+ * others is closed for it at a cap. */
+static void sets_that_hold_nothing_hide_nobody(void **state)
+{
+    static const uint32_t counts[] = {1, 63, 64, 65, 66, 200, 400};
+    circflow_victim victim;
+    uint64_t bytes;
+    (void)state;
+    for (size_t round = 0; round < COUNT(counts); round++) {
+        held_bytes_max = 1 << 20;
+        start(1);
+        drained_sets(counts[round]);
+        world.now += SECOND;
+        const circflow_set_id holder = set_behind_a_hole(8000, 20);
+        world.now += SECOND;
+        assert_int_equal(choose(0, 1, &victim, 1, &bytes), 1);
+        assert_int_equal(victim.set.v, holder.v);
+        assert_int_equal(victim.bytes, 20000);
+        assert_int_equal(bytes, 20000);
+        assert_int_equal(choose(0, 1, &victim, 1, &bytes), 0);
+        OK(circflow_set_close(loops[0], world.now, holder));
+        drain(0);
+        assert_int_equal(host_stats(loops[0]).sets, counts[round]);
+        OK(circflow_engine_free(loops[0], host_discard, &ledger));
+        OK(circflow_hub_free(hub));
+        loops[0] = NULL;
+        hub = NULL;
+    }
+}
+
 /* What OOM handlers of hosts do: half of what 16,000 sets hold has to go, a set for each message. */
 static void half_of_many_sets_go(void **state)
 {
@@ -691,6 +741,7 @@ int main(void)
         TEST(tokens_taken_at_once_are_no_longer_counted),
         TEST(an_engine_names_its_largest_and_oldest),
         TEST(an_engine_looks_at_what_is_still_held),
+        TEST(sets_that_hold_nothing_hide_nobody),
         TEST(half_of_many_sets_go),
         TEST(cells_at_edges_are_counted),
         TEST(held_sends_are_counted),

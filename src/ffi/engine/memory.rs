@@ -86,8 +86,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_trim(
 /// product of bytes and age of the oldest byte come first. One that holds less than a quarter of its share
 /// (held_bytes_max divided by the number of holders) comes only when no larger one is left. Each costs about the same,
 /// however many sets and circuits there are. It frees nothing: you close the victims, with circflow_set_close() or
-/// circflow_circuit_close(). A victim is not named again until it holds nothing any more, nor does circflow close it at a
-/// cap of its own: so close each. This function is for a host that needs memory for reasons that circflow can't know.
+/// circflow_circuit_close(). A victim is not named again until it holds nothing any more, nor does circflow close it
+/// at a cap of its own: so close each. This function is for a host that needs memory for reasons of its own.
 ///
 /// Bytes of tokens are what you said that they cost (circflow_message.cost_bytes).
 ///
