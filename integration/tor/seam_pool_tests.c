@@ -1851,6 +1851,11 @@ test_algorithm_names(void *arg)
   for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
     TT_BLATHER(("row %d", (int) i));
     ask_for(rows[i].asked);
+    if (i == 0) {
+      /* What circflow says once. */
+      set_up();
+      tear_down();
+    }
     setup_full_capture_of_logs(LOG_NOTICE);
     set_up();
     expect_algorithms(rows[i].at_client, rows[i].at_exit);

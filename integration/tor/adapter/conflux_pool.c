@@ -166,8 +166,12 @@ pool_of(bool is_client)
 void
 conflux_pool_init(void)
 {
+  /* Tor's tests begin more than once. */
+  static bool has_said = false;
   uint32_t version = circflow_version();
-  log_notice(LD_CIRC, "circflow %u.%u.%u does conflux.", version >> 16, version >> 8 & 0xff, version & 0xff);
+  if (!has_said)
+    log_notice(LD_CIRC, "circflow %u.%u.%u does conflux.", version >> 16, version >> 8 & 0xff, version & 0xff);
+  has_said = true;
   flow_algorithm_read();
   for (int is_client = 0; is_client < 2; is_client++) {
     pool_t *pool = pool_of(is_client);
