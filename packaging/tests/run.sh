@@ -114,9 +114,22 @@ layout() {
 }
 
 layouts() {
+    layout "odd names" "" "$out/this & that" "$out/this & that/lib" "$out/this & that/in clude"
     layout "a root with a space" "$out/a root" /usr "/usr/lib/$($cc -dumpmachine)" /usr/include
     layout "a home" "" "$out/home/.local" "$out/home/.local/lib" "$out/home/.local/include"
     layout "a folder of its own" "$out/root of opt" /opt/circflow /opt/circflow/lib64 /opt/circflow/headers
+}
+
+# Folders that installed files cannot name: nothing is written.
+folders() {
+    rm -rf "$out/refused"
+    for folder in PREFIX=usr LIBDIR=lib INCLUDEDIR=include DATADIR=share MANDIR=man DOCDIR= LIBDIR=/usr/x/../lib \
+        PREFIX=/usr/.. DATADIR=/usr/./share "PREFIX=/it's" 'INCLUDEDIR=/a"b' 'LIBDIR=/a;b' 'PREFIX=/a\b' 'PREFIX=/a#b'; do
+        ! "$make" -C "$root" install "DESTDIR=$out/refused" "$folder" >"$out/log" 2>&1 || fail "$folder was taken"
+        grep -q 'install: FAILED: the folder' "$out/log" || fail "$folder: $(cat "$out/log")"
+        [ ! -e "$out/refused" ] || fail "$folder: something was written"
+    done
+    echo "folders: those that cannot be named are refused"
 }
 
 # What is not there, or empty, is never installed.
@@ -218,7 +231,7 @@ cargo_c() {
 }
 
 mkdir -p "$out"
-for part in ${PARTS:-layouts missing reproducible source_archive musl cargo_c}; do
+for part in ${PARTS:-layouts folders missing reproducible source_archive musl cargo_c}; do
     $part
 done
 echo "check-package: OK"
