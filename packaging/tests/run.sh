@@ -120,6 +120,20 @@ layouts() {
     layout "a folder of its own" "$out/root of opt" /opt/circflow /opt/circflow/lib64 /opt/circflow/headers
 }
 
+# /lib leads to /usr/lib, as in most distributions, and CMake looks into /lib.
+merged() {
+    rm -rf "$out/merged" "$out/cmake"
+    mkdir -p "$out/merged/usr/lib"
+    ln -s usr/lib "$out/merged/lib"
+    quietly "make install (merged)" "$make" -C "$root" install "DESTDIR=$out/merged" PREFIX=/usr
+    quietly "merged: cmake does not find it" cmake -S "$here" -B "$out/cmake" "-Dcircflow_DIR=$out/merged/lib/cmake/circflow"
+    quietly "merged: cmake does not build it" cmake --build "$out/cmake"
+    programs=0
+    works "merged" "$out/cmake/cmake-shared" "$out/merged/lib"
+    works "merged, the archive" "$out/cmake/cmake-static" ""
+    echo "merged: CMake finds the header behind a link"
+}
+
 # Folders that installed files cannot name: nothing is written.
 folders() {
     rm -rf "$out/refused"
@@ -231,7 +245,7 @@ cargo_c() {
 }
 
 mkdir -p "$out"
-for part in ${PARTS:-layouts folders missing reproducible source_archive musl cargo_c}; do
+for part in ${PARTS:-layouts merged folders missing reproducible source_archive musl cargo_c}; do
     $part
 done
 echo "check-package: OK"
