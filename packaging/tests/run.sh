@@ -188,6 +188,19 @@ reproducible() {
     echo "reproducible: two folders give the same bytes"
 }
 
+# The licences are the same for each user, also for one whose name has the name of a licence in it.
+notices() {
+    rm -rf "$out/Smith"
+    mkdir -p "$out/Smith"
+    ln -s "${CARGO_HOME:-$HOME/.cargo}/registry" "$out/Smith/registry"
+    (cd "$root" && packaging/notices.sh) >"$out/here.txt" || fail "notices.sh"
+    (cd "$root" && CARGO_NET_OFFLINE=true CARGO_HOME="$out/Smith" packaging/notices.sh) >"$out/there.txt" ||
+        fail "notices.sh with another CARGO_HOME"
+    diff "$out/here.txt" "$out/there.txt" >"$out/log" || fail "the licences depend on the folder: $(head -n 5 "$out/log")"
+    rm -rf "$out/Smith"
+    echo "notices: $(wc -l <"$out/here.txt") lines, whatever the folder is called"
+}
+
 # The source archive, with no crate but those in it.
 source_archive() {
     quietly "make dist" "$make" -C "$root" dist
@@ -245,7 +258,7 @@ cargo_c() {
 }
 
 mkdir -p "$out"
-for part in ${PARTS:-layouts merged folders missing reproducible source_archive musl cargo_c}; do
+for part in ${PARTS:-layouts merged folders missing notices reproducible source_archive musl cargo_c}; do
     $part
 done
 echo "check-package: OK"
