@@ -170,16 +170,21 @@ copy() {
     (cd "$root" && git ls-files -z | xargs -0 tar cf - --ignore-failed-read 2>/dev/null) | tar xf - -C "$1"
 }
 
-# The same bytes in another folder, with crates in another place.
+# The same bytes in another folder, with crates in another place, and with wrappers of rustc that the user has set.
 reproducible() {
-    folder="$out/another folder, with a longer name"
+    folder="$out/another folder, with a longer name that isn't plain"
     rm -rf "$folder" "$out/cargo"
+    printf '#!/bin/sh\necho >>"%s"\nexec "$@"\n' "$out/wrapped" >"$out/wrapper"
+    chmod +x "$out/wrapper"
+    : >"$out/wrapped"
     copy "$folder"
     mkdir -p "$out/cargo"
     # Hard links: a folder that is a link has two names, of which rustc sees either.
     crates=${CARGO_HOME:-$HOME/.cargo}/registry
     cp -al "$crates" "$out/cargo/registry" 2>/dev/null || cp -a "$crates" "$out/cargo/registry"
-    quietly "make lib in another folder" env CARGO_HOME="$out/cargo" "$make" -C "$folder" lib
+    quietly "make lib in another folder" env CARGO_HOME="$out/cargo" "RUSTC_WRAPPER=$out/wrapper" \
+        RUSTC_WORKSPACE_WRAPPER=false "$make" -C "$folder" lib
+    [ -s "$out/wrapped" ] || fail "make lib does not use the user's RUSTC_WRAPPER"
     quietly "make lib" "$make" -C "$root" lib
     for file in libcircflow.a "libcircflow.so.$VERSION"; do
         cmp "$root/build/lib/$file" "$folder/build/lib/$file" || fail "$file differs from folder to folder"
