@@ -14,13 +14,14 @@ objcopy=${OBJCOPY:-objcopy}
 readelf=${READELF:-readelf}
 ar=${AR:-ar}
 work=$out.work
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 
 # rustc's archive as it is: it works, but for a second Rust library.
 plain() {
     echo "archive: $1." >&2
     echo "archive: so $out is the archive of rustc, which may not link beside a second Rust library; for that, use" \
         "the shared library" >&2
-    rm -rf "$work"
     cp "$in" "$out"
     exit 0
 }
@@ -61,8 +62,9 @@ echo circflow-no-name | tee -a "$work/locals" >>"$work/left"
     awk '$1 ~ /^\.[a-z].*\._[RZ]/ && $1 !~ /^\.rela/ {
         short = $1; sub(/\._[RZ].*/, "", short); print "--rename-section " $1 "=" short "." ++n }' >"$work/sections"
 "$objcopy" --remove-section='.llvm*' --localize-symbols="$work/locals" --strip-symbols="$work/left" \
-    --compress-debug-sections=zlib "@$work/sections" "$work/all.o" "$work/circflow.o"
+    --compress-debug-sections=zlib "@$work/sections" "$work/all.o" "$work/circflow.o" 2>"$work/log" ||
+    plain "$objcopy cannot make its names local ($(head -n 1 "$work/log"))"
 
-(cd "$work" && "$ar" rcsD libcircflow.a circflow.o)
+(cd "$work" && "$ar" rcsD libcircflow.a circflow.o) 2>"$work/log" ||
+    plain "$ar cannot write it ($(head -n 1 "$work/log"))"
 mv "$work/libcircflow.a" "$out"
-rm -rf "$work"

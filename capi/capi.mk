@@ -19,12 +19,16 @@ CAPI_SOURCES := $(SOURCES) Cargo.lock capi/Cargo.toml capi/lib.rs
 # What the archive needs from the system, as rustc says.
 NATIVE      := target/$(CARGO_BUILD_TARGET:%=%-)native-libs
 NATIVE_LIBS  = $(shell cat $(NATIVE))
-SHIPPED_CARGO = RUSTC_WRAPPER='$(CURDIR)/capi/rustc.sh' $(CARGO)
+# A wrapper of the user's runs inside ours. One for the workspace would come between, so it is off. The path of ours comes
+# by the environment, as it may have quotes in it.
+SHIPPED_CARGO = USERS_WRAPPER="$${RUSTC_WRAPPER-$$CARGO_BUILD_RUSTC_WRAPPER}" RUSTC_WRAPPER="$$OUR_WRAPPER" \
+	RUSTC_WORKSPACE_WRAPPER= $(CARGO)
 
 .PHONY: lib symbols check-symbols check-beside
 lib: $(LIB) $(SHARED) ## Build the library for C: build/lib
 	@:
 
+$(SHIPPED_OUT)/libcircflow_c.a: export OUR_WRAPPER := $(CURDIR)/capi/rustc.sh
 $(SHIPPED_OUT)/libcircflow_c.a: $(CAPI_SOURCES) capi/rustc.sh
 	$(call say,CARGO,$@ and the crates it uses: one to three minutes the first time)$(SHIPPED_CARGO) rustc \
 		--package circflow-c --lib --release --target-dir target/shipped -- \

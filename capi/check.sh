@@ -89,6 +89,14 @@ for library in "$archive" $shared; do
     done
 done
 
+# A tool that is not there or that fails: the archive of rustc as it is, with the reason, and nothing left behind.
+for tool in OBJCOPY=false AR=false READELF=false OBJCOPY=/nowhere; do
+    env "$tool" CC="$cc" "$here/archive.sh" "$archive" "$work/plain.a" 2>"$work/log" || fail "archive.sh fails with $tool"
+    cmp "$archive" "$work/plain.a" || fail "archive.sh with $tool makes another archive"
+    grep -q 'may not link beside' "$work/log" || fail "archive.sh with $tool gives no reason"
+    [ ! -e "$work/plain.a.work" ] || fail "archive.sh with $tool leaves a folder"
+done
+
 [ -n "$shared" ] || exit 0
 dynamic=$(readelf --dynamic --wide "$shared")
 soname=$(echo "$dynamic" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')

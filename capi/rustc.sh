@@ -17,4 +17,5 @@ set -- "$@" --remap-path-prefix "$root=/circflow" --remap-path-prefix "$root/ven
 for registry in "$home"/registry/src/*; do
     set -- "$@" --remap-path-prefix "$registry=/crates"
 done
-exec "$rustc" "$@"
+# What the user has set as a wrapper, as sccache.
+exec ${USERS_WRAPPER:+"$USERS_WRAPPER"} "$rustc" "$@"

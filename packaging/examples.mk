@@ -10,12 +10,12 @@ NAMES   := $(basename $(wildcard *.c))
 .PHONY: all clean
 all: $(addprefix $(OUT)/,$(NAMES))
 
-# Some are on libevent.
+# Some are on libevent. eval, as pkg-config quotes a space in the name of a folder.
 $(OUT)/%: %.c
 	@mkdir -p $(OUT)
 	packages="$(PACKAGE) $$(sed -n 's/^#include <event2.*/libevent/p' $< | head -n 1)"; \
-	$(CC) -std=c99 -D_POSIX_C_SOURCE=200809L $(CFLAGS) $$(pkg-config --cflags $$packages) $< -o $@ \
-		$$(pkg-config --libs $$packages) $(LDFLAGS)
+	eval '$(CC) -std=c99 -D_POSIX_C_SOURCE=200809L $(CFLAGS)' "$$(pkg-config --cflags $$packages)" '$< -o $@' \
+		"$$(pkg-config --libs $$packages)" '$(LDFLAGS)'
 
 clean:
 	rm -f $(addprefix $(OUT)/,$(NAMES))

@@ -12,12 +12,22 @@ shared_name=$(basename "${SHARED:-none}")
 cmake_dir=$LIBDIR/cmake/circflow
 machines=$DATADIR/circflow/machines
 made=$(mktemp)
-trap 'rm -f "$made"' EXIT
+places=$(mktemp)
+trap 'rm -f "$made" "$places"' EXIT
 
 fail() {
     echo "$what: FAILED: $*" >&2
     exit 1
 }
+
+# Before anything is written. Files that are installed name the folders, so each has one name, which needs no quotes.
+for folder in "$PREFIX" "$LIBDIR" "$INCLUDEDIR" "$DATADIR" "$MANDIR" "$DOCDIR"; do
+    case $folder in
+    [!/]* | "") fail "the folder '$folder' does not start with /" ;;
+    */../* | */.. | */./* | */.) fail "the folder '$folder' has . or .. in it" ;;
+    *[\'\"\\\$\;\#]*) fail "the folder '$folder' has one of ' \" \\ \$ ; # in it" ;;
+    esac
+done
 
 # put MODE FILE FOLDER [NAME]: a file into a folder, or out of it.
 put() {
@@ -36,12 +46,13 @@ link() {
     if [ "$what" = uninstall ]; then rm -f "$DESTDIR$3/$1"; else ln -sf "$2" "$DESTDIR$3/$1"; fi
 }
 
-# A path as pkg-config files say it: from the prefix if it is below it.
-from_prefix() {
+# A path as pkg-config files say it: from the prefix if it is below it, and with \ before spaces.
+pc_path() {
     case $1 in
-    "$PREFIX"/*) printf '${prefix}/%s' "${1#"$PREFIX"/}" ;;
-    *) printf %s "$1" ;;
+    "$PREFIX"/*) set -- '${prefix}/' "${1#"$PREFIX"/}" ;;
+    *) set -- "" "$1" ;;
     esac
+    printf %s "$1$2" | sed 's/ /\\ /g'
 }
 
 # The folder of headers as CMake finds it from its own file, so that the tree may be moved.
@@ -49,21 +60,37 @@ cmake_includedir() {
     case $LIBDIR:$INCLUDEDIR in
     "$PREFIX"/*:"$PREFIX"/*)
         up=$(printf %s "${LIBDIR#"$PREFIX"/}" | sed 's|[^/][^/]*|..|g')
-        printf '${CMAKE_CURRENT_LIST_DIR}/../../%s/%s' "$up" "${INCLUDEDIR#"$PREFIX"/}"
+        printf '${_circflow_lib}/%s/%s' "$up" "${INCLUDEDIR#"$PREFIX"/}"
         ;;
     *) printf %s "$INCLUDEDIR" ;;
     esac
 }
 
+# place NAME VALUE: a line for sed, by which the value stands in place of @NAME@.
+place() {
+    printf 's|@%s@|%s|g\n' "$1" "$(printf %s "$2" | sed 's/[&|\\]/\\&/g')"
+}
+
 # filled FILE FOLDER NAME NAME_OF_PACKAGE LIBS PRIVATE_LIBS: a template of this folder, with its places filled.
 filled() {
     if [ "$what" = install ]; then
-        sed -e "s|@PREFIX@|$PREFIX|g; s|@PC_LIBDIR@|$(from_prefix "$LIBDIR")|; s|@NAME@|$4|" \
-            -e "s|@PC_INCLUDEDIR@|$(from_prefix "$INCLUDEDIR")|; s|@VERSION@|$VERSION|g" \
-            -e "s|@MAJOR@|$major|g; s|@MINOR@|$minor|g; s|@SHARED_NAME@|$shared_name|g; s|@SONAME@|$SONAME|g" \
-            -e "s|@CMAKE_INCLUDEDIR@|$(cmake_includedir)|; s|@CMAKE_NATIVE_LIBS@|$cmake_libs|" \
-            -e "s|@PC_LIBS@|$5|; s|@PC_PRIVATE@|$6|" "packaging/$1" >"$made"
-        sed -i.old 's/ *$//' "$made" && rm -f "$made.old"
+        {
+            place PREFIX "$(pc_path "$PREFIX")"
+            place PC_LIBDIR "$(pc_path "$LIBDIR")"
+            place PC_INCLUDEDIR "$(pc_path "$INCLUDEDIR")"
+            place NAME "$4"
+            place PC_LIBS "$5"
+            place PC_PRIVATE "$6"
+            place CMAKE_INCLUDEDIR "$(cmake_includedir)"
+            place CMAKE_NATIVE_LIBS "$cmake_libs"
+            place VERSION "$VERSION"
+            place MAJOR "$major"
+            place MINOR "$minor"
+            place SHARED_NAME "$shared_name"
+            place SONAME "$SONAME"
+            echo 's/ *$//'
+        } >"$places"
+        sed -f "$places" "packaging/$1" >"$made"
     fi
     put 644 "$made" "$2" "$3"
 }

@@ -37,7 +37,8 @@ while IFS='|' read -r crate licence; do
     texts=$(find "$folder" -maxdepth 1 -type f \( -iname 'licen[sc]e*' -o -iname 'copying*' -o -iname 'unlicense*' \) | sort)
     case $licence in
     *" AND "*) ;;
-    *MIT*) mit=$(echo "$texts" | grep -i 'mit' || true); [ -z "$mit" ] || texts=$mit ;;
+    # The name of the file, not that of a folder, or of a user.
+    *MIT*) mit=$(echo "$texts" | grep -i 'mit[^/]*$' || true); [ -z "$mit" ] || texts=$mit ;;
     esac
     # Some crates of a family have the text at the top of their repository only.
     [ -n "$texts" ] || { echo "$crate" >>"$work/bare"; continue; }

@@ -19,13 +19,16 @@ install uninstall: export INCLUDEDIR := $(INCLUDEDIR)
 install uninstall: export DATADIR := $(DATADIR)
 install uninstall: export MANDIR := $(MANDIR)
 install uninstall: export DOCDIR := $(DOCDIR)
+# It looks at the folders first, so the man pages come after it.
 INSTALLER = VERSION=$(VERSION) SONAME=$(SONAME) LIB=$(LIB) SHARED=$(SHARED) NOTICES=$(NOTICES) packaging/install.sh
 
-install: $(LIB) $(SHARED) $(NOTICES) install-man ## Install: PREFIX= DESTDIR= LIBDIR= INCLUDEDIR= DATADIR= MANDIR= DOCDIR=
+install: $(LIB) $(SHARED) $(NOTICES) ## Install: PREFIX= DESTDIR= LIBDIR= INCLUDEDIR= DATADIR= MANDIR= DOCDIR=
 	@NATIVE_LIBS="$(NATIVE_LIBS)" $(INSTALLER) install
+	@$(MAKE) --no-print-directory install-man
 
-uninstall: uninstall-man ## Remove what make install has put there: the same variables
+uninstall: ## Remove what make install has put there: the same variables
 	@$(INSTALLER) uninstall
+	@$(MAKE) --no-print-directory uninstall-man
 
 # Made with the library, so that `sudo make install` needs no cargo.
 all: $(NOTICES)

@@ -114,9 +114,36 @@ layout() {
 }
 
 layouts() {
+    layout "odd names" "" "$out/this & that" "$out/this & that/lib" "$out/this & that/in clude"
     layout "a root with a space" "$out/a root" /usr "/usr/lib/$($cc -dumpmachine)" /usr/include
     layout "a home" "" "$out/home/.local" "$out/home/.local/lib" "$out/home/.local/include"
     layout "a folder of its own" "$out/root of opt" /opt/circflow /opt/circflow/lib64 /opt/circflow/headers
+}
+
+# /lib leads to /usr/lib, as in most distributions, and CMake looks into /lib.
+merged() {
+    rm -rf "$out/merged" "$out/cmake"
+    mkdir -p "$out/merged/usr/lib"
+    ln -s usr/lib "$out/merged/lib"
+    quietly "make install (merged)" "$make" -C "$root" install "DESTDIR=$out/merged" PREFIX=/usr
+    quietly "merged: cmake does not find it" cmake -S "$here" -B "$out/cmake" "-Dcircflow_DIR=$out/merged/lib/cmake/circflow"
+    quietly "merged: cmake does not build it" cmake --build "$out/cmake"
+    programs=0
+    works "merged" "$out/cmake/cmake-shared" "$out/merged/lib"
+    works "merged, the archive" "$out/cmake/cmake-static" ""
+    echo "merged: CMake finds the header behind a link"
+}
+
+# Folders that installed files cannot name: nothing is written.
+folders() {
+    rm -rf "$out/refused"
+    for folder in PREFIX=usr LIBDIR=lib INCLUDEDIR=include DATADIR=share MANDIR=man DOCDIR= LIBDIR=/usr/x/../lib \
+        PREFIX=/usr/.. DATADIR=/usr/./share "PREFIX=/it's" 'INCLUDEDIR=/a"b' 'LIBDIR=/a;b' 'PREFIX=/a\b' 'PREFIX=/a#b'; do
+        ! "$make" -C "$root" install "DESTDIR=$out/refused" "$folder" >"$out/log" 2>&1 || fail "$folder was taken"
+        grep -q 'install: FAILED: the folder' "$out/log" || fail "$folder: $(cat "$out/log")"
+        [ ! -e "$out/refused" ] || fail "$folder: something was written"
+    done
+    echo "folders: those that cannot be named are refused"
 }
 
 # What is not there, or empty, is never installed.
@@ -143,22 +170,40 @@ copy() {
     (cd "$root" && git ls-files -z | xargs -0 tar cf - --ignore-failed-read 2>/dev/null) | tar xf - -C "$1"
 }
 
-# The same bytes in another folder, with crates in another place.
+# The same bytes in another folder, with crates in another place, and with wrappers of rustc that the user has set.
 reproducible() {
-    folder="$out/another folder, with a longer name"
+    folder="$out/another folder, with a longer name that isn't plain"
     rm -rf "$folder" "$out/cargo"
+    printf '#!/bin/sh\necho >>"%s"\nexec "$@"\n' "$out/wrapped" >"$out/wrapper"
+    chmod +x "$out/wrapper"
+    : >"$out/wrapped"
     copy "$folder"
     mkdir -p "$out/cargo"
     # Hard links: a folder that is a link has two names, of which rustc sees either.
     crates=${CARGO_HOME:-$HOME/.cargo}/registry
     cp -al "$crates" "$out/cargo/registry" 2>/dev/null || cp -a "$crates" "$out/cargo/registry"
-    quietly "make lib in another folder" env CARGO_HOME="$out/cargo" "$make" -C "$folder" lib
+    quietly "make lib in another folder" env CARGO_HOME="$out/cargo" "RUSTC_WRAPPER=$out/wrapper" \
+        RUSTC_WORKSPACE_WRAPPER=false "$make" -C "$folder" lib
+    [ -s "$out/wrapped" ] || fail "make lib does not use the user's RUSTC_WRAPPER"
     quietly "make lib" "$make" -C "$root" lib
     for file in libcircflow.a "libcircflow.so.$VERSION"; do
         cmp "$root/build/lib/$file" "$folder/build/lib/$file" || fail "$file differs from folder to folder"
     done
     rm -rf "$folder" "$out/cargo"
     echo "reproducible: two folders give the same bytes"
+}
+
+# The licences are the same for each user, also for one whose name has the name of a licence in it.
+notices() {
+    rm -rf "$out/Smith"
+    mkdir -p "$out/Smith"
+    ln -s "${CARGO_HOME:-$HOME/.cargo}/registry" "$out/Smith/registry"
+    (cd "$root" && packaging/notices.sh) >"$out/here.txt" || fail "notices.sh"
+    (cd "$root" && CARGO_NET_OFFLINE=true CARGO_HOME="$out/Smith" packaging/notices.sh) >"$out/there.txt" ||
+        fail "notices.sh with another CARGO_HOME"
+    diff "$out/here.txt" "$out/there.txt" >"$out/log" || fail "the licences depend on the folder: $(head -n 5 "$out/log")"
+    rm -rf "$out/Smith"
+    echo "notices: $(wc -l <"$out/here.txt") lines, whatever the folder is called"
 }
 
 # The source archive, with no crate but those in it.
@@ -218,7 +263,7 @@ cargo_c() {
 }
 
 mkdir -p "$out"
-for part in ${PARTS:-layouts missing reproducible source_archive musl cargo_c}; do
+for part in ${PARTS:-layouts merged folders missing notices reproducible source_archive musl cargo_c}; do
     $part
 done
 echo "check-package: OK"
