@@ -107,6 +107,7 @@ TSAN_LINK    = $(TSAN_LIB) -Wl,--whole-archive $(TSAN_RUNTIME) -Wl,--no-whole-ar
 
 # Library and host both with the sanitizer. The stock toolchain ships its runtime; RUSTC_BOOTSTRAP lets it take the one
 # flag. What that cannot judge, as std is not built anew, is in c-tests/tsan.supp.
+check-tsan: NATIVE = target/tsan/native-libs
 check-tsan: setup ## Run the event loops of c-tests/threads.c under ThreadSanitizer
 	@[ -n "$(TSAN_RUNTIME)" ] || { echo "check-tsan: FAILED: this Rust comes without ThreadSanitizer's runtime;" \
 		"that of rustup, on Linux and x86-64 or aarch64, has it"; exit 1; }
@@ -161,7 +162,7 @@ c-tests-asan: $(ASAN_TESTS)
 
 $(BUILD)/c-tests/checked/%: c-tests/%.c $(C_TEST_DEPS) $(CHECKED) | setup
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(C_TEST_FLAGS) $< c-tests/host.c $(CHECKED) $(CMOCKA_LIBS) $(NATIVE_LIBS) -o $@
+	$(call say,CC)$(CC) $(C_TEST_FLAGS) $< c-tests/host.c $(CHECKED) $(CMOCKA_LIBS) $(CHECKED_LIBS) -o $@
 
 $(BUILD)/c-tests/release/%: c-tests/%.c $(C_TEST_DEPS) $(LIB) | setup
 	@mkdir -p $(@D)
@@ -169,11 +170,11 @@ $(BUILD)/c-tests/release/%: c-tests/%.c $(C_TEST_DEPS) $(LIB) | setup
 
 $(BUILD)/c-tests/asan/%: c-tests/%.c $(C_TEST_DEPS) $(CHECKED) | setup
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(C_TEST_FLAGS) $(SANITIZERS) $< c-tests/host.c $(CHECKED) $(CMOCKA_LIBS) $(NATIVE_LIBS) -o $@
+	$(call say,CC)$(CC) $(C_TEST_FLAGS) $(SANITIZERS) $< c-tests/host.c $(CHECKED) $(CMOCKA_LIBS) $(CHECKED_LIBS) -o $@
 
 $(BUILD)/c-tests/checked/%: c-tests/%.cc $(HEADER) $(CHECKED) | setup
 	@mkdir -p $(@D)
-	$(call say,CXX)$(CXX) $(CXX_TEST_FLAGS) $< $(CHECKED) $(NATIVE_LIBS) -o $@
+	$(call say,CXX)$(CXX) $(CXX_TEST_FLAGS) $< $(CHECKED) $(CHECKED_LIBS) -o $@
 
 $(BUILD)/c-tests/release/%: c-tests/%.cc $(HEADER) $(LIB) | setup
 	@mkdir -p $(@D)
@@ -181,7 +182,7 @@ $(BUILD)/c-tests/release/%: c-tests/%.cc $(HEADER) $(LIB) | setup
 
 $(BUILD)/c-tests/asan/%: c-tests/%.cc $(HEADER) $(CHECKED) | setup
 	@mkdir -p $(@D)
-	$(call say,CXX)$(CXX) $(CXX_TEST_FLAGS) $(SANITIZERS) $< $(CHECKED) $(NATIVE_LIBS) -o $@
+	$(call say,CXX)$(CXX) $(CXX_TEST_FLAGS) $(SANITIZERS) $< $(CHECKED) $(CHECKED_LIBS) -o $@
 
 # The header in every language it promises, and C++ that links.
 check-c-header: $(HEADER) $(LIB)

@@ -16,28 +16,34 @@ CHECKED     := $(LIB_DIR)/checked/libcircflow.a
 SHIPPED_OUT := target/shipped/$(RUST_TARGET)release
 CHECKED_OUT := target/$(RUST_TARGET)checked
 CAPI_SOURCES := $(SOURCES) Cargo.lock capi/Cargo.toml capi/lib.rs
-# What the archive needs from the system, as rustc says.
-NATIVE      := target/$(CARGO_BUILD_TARGET:%=%-)native-libs
-NATIVE_LIBS  = $(shell cat $(NATIVE))
+# What the archives need from the system, as rustc says. Each build has a file of its own, as both may run at a time.
+NATIVE         := target/$(CARGO_BUILD_TARGET:%=%-)native-libs
+CHECKED_NATIVE := target/$(CARGO_BUILD_TARGET:%=%-)checked-native-libs
+NATIVE_LIBS     = $(shell cat $(NATIVE))
+CHECKED_LIBS    = $(shell cat $(CHECKED_NATIVE))
+# unless_there FILE: the archive is made again where the file is gone. rustc writes it only when it compiles.
+unless_there    = $(if $(wildcard $(1)),,again)
 # A wrapper of the user's runs inside ours. One for the workspace would come between, so it is off. The path of ours comes
 # by the environment, as it may have quotes in it.
 SHIPPED_CARGO = USERS_WRAPPER="$${RUSTC_WRAPPER-$$CARGO_BUILD_RUSTC_WRAPPER}" RUSTC_WRAPPER="$$OUR_WRAPPER" \
 	RUSTC_WORKSPACE_WRAPPER= $(CARGO)
 
-.PHONY: lib symbols check-symbols check-beside
+.PHONY: lib again symbols check-symbols check-beside
 lib: $(LIB) $(SHARED) ## Build the library for C: build/lib
 	@:
 
 $(SHIPPED_OUT)/libcircflow_c.a: export OUR_WRAPPER := $(CURDIR)/capi/rustc.sh
-$(SHIPPED_OUT)/libcircflow_c.a: $(CAPI_SOURCES) capi/rustc.sh
+$(SHIPPED_OUT)/libcircflow_c.a: $(CAPI_SOURCES) capi/rustc.sh $(call unless_there,$(NATIVE))
+	@test -s $(NATIVE) || rm -f $(SHIPPED_OUT)/deps/libcircflow_c*
 	$(call say,CARGO,$@ and the crates it uses: one to three minutes the first time)$(SHIPPED_CARGO) rustc \
 		--package circflow-c --lib --release --target-dir target/shipped -- \
 		--print native-static-libs=$(NATIVE) $(if $(STATIC_ONLY),,-C link-arg=-Wl,-soname,$(SONAME) -C link-arg=-Wl,-z,text)
 	@touch -c $@ && test -s $@
 
-$(CHECKED_OUT)/libcircflow_c.a: $(CAPI_SOURCES)
+$(CHECKED_OUT)/libcircflow_c.a: $(CAPI_SOURCES) $(call unless_there,$(CHECKED_NATIVE))
+	@test -s $(CHECKED_NATIVE) || rm -f $(CHECKED_OUT)/deps/libcircflow_c*
 	$(call say,CARGO)$(CARGO) rustc --package circflow-c --lib --crate-type staticlib --profile checked --features test-hooks \
-		--target-dir target -- --print native-static-libs=$(NATIVE)
+		--target-dir target -- --print native-static-libs=$(CHECKED_NATIVE)
 	@touch -c $@ && test -s $@
 
 $(LIB): $(SHIPPED_OUT)/libcircflow_c.a

@@ -185,6 +185,10 @@ reproducible() {
     quietly "make lib in another folder" env CARGO_HOME="$out/cargo" "RUSTC_WRAPPER=$out/wrapper" \
         RUSTC_WORKSPACE_WRAPPER=false "$make" -C "$folder" lib
     [ -s "$out/wrapped" ] || fail "make lib does not use the user's RUSTC_WRAPPER"
+    # What the archive needs is written again, also where the archive is new.
+    rm "$folder/target/native-libs"
+    quietly "make lib without target/native-libs" env CARGO_HOME="$out/cargo" "$make" -C "$folder" lib
+    [ -s "$folder/target/native-libs" ] || fail "make lib does not say what the archive needs"
     quietly "make lib" "$make" -C "$root" lib
     for file in libcircflow.a "libcircflow.so.$VERSION"; do
         cmp "$root/build/lib/$file" "$folder/build/lib/$file" || fail "$file differs from folder to folder"
