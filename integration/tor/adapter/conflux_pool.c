@@ -136,13 +136,13 @@ exit_of(const flow_set_t *set)
   return path ? path->prev->extend_info : NULL;
 }
 
-/* The same for the log: at an exit, all of its sets end here. */
+/* The same for tor's log of level info, if anybody reads it; at an exit, all of its sets end here. */
 static const char *
 where_ends(const flow_set_t *set)
 {
   static char text[128];
   const flow_leg_t *leg = flow_leg_count(set) > 0 ? flow_leg_at(set, 0) : NULL;
-  const extend_info_t *end = leg && leg->is_client ? exit_of(set) : NULL;
+  const extend_info_t *end = leg && leg->is_client && get_min_log_level() >= LOG_INFO ? exit_of(set) : NULL;
   tor_snprintf(text, sizeof(text), "%s%s", end ? " to " : "", end ? extend_info_describe(end) : "");
   return text;
 }
