@@ -8,9 +8,9 @@ use super::status::circflow_status;
 use super::status::circflow_status::*;
 use libc::{c_char, c_void};
 use once_cell::sync::OnceCell;
+use parking_lot::RwLock;
 use std::ffi::CString;
 use std::fmt::{Debug, Display, Write};
-use std::sync::{PoisonError, RwLock};
 use tracing::field::{Field, Visit};
 use tracing::metadata::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
@@ -57,8 +57,7 @@ pub unsafe extern "C-unwind" fn circflow_log_set_fn(
             let _ = tracing::subscriber::set_global_default(ToHost);
             RwLock::new(None)
         });
-        *sink.write().unwrap_or_else(PoisonError::into_inner) =
-            r#fn.map(|call| Host { call, userdata: userdata as usize, level_max });
+        *sink.write() = r#fn.map(|call| Host { call, userdata: userdata as usize, level_max });
         tracing::callsite::rebuild_interest_cache();
         CIRCFLOW_OK
     })
@@ -79,7 +78,7 @@ struct ToHost;
 impl ToHost {
     /// A copy, so that no lock is held while the host's function runs.
     fn host() -> Option<Host> {
-        *SINK.get()?.read().unwrap_or_else(PoisonError::into_inner)
+        *SINK.get()?.read()
     }
 }
 
