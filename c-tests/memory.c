@@ -227,8 +227,7 @@ static void drained_sets(uint32_t count)
     }
 }
 
-/* However many sets the engine's book still has that hold nothing: the one that does is found at once, and none of the
- * others is closed for it at a cap. */
+/* However many sets the engine's book still has that hold nothing: the one that does is found at once. */
 static void sets_that_hold_nothing_hide_nobody(void **state)
 {
     static const uint32_t counts[] = {1, 63, 64, 65, 66, 200, 400};
@@ -250,6 +249,36 @@ static void sets_that_hold_nothing_hide_nobody(void **state)
         OK(circflow_set_close(loops[0], world.now, holder));
         drain(0);
         assert_int_equal(host_stats(loops[0]).sets, counts[round]);
+        OK(circflow_engine_free(loops[0], host_discard, &ledger));
+        OK(circflow_hub_free(hub));
+        loops[0] = NULL;
+        hub = NULL;
+    }
+}
+
+/* Nor is any of them closed at a cap: the one that fills it has to go, so that a newcomer finds room. */
+static void sets_that_hold_nothing_stay_at_a_cap(void **state)
+{
+    static const uint32_t counts[] = {1, 64, 65, 70, 200};
+    (void)state;
+    for (size_t round = 0; round < COUNT(counts); round++) {
+        uint32_t closed = 0;
+        held_bytes_max = 100000;
+        start(1);
+        drained_sets(counts[round]);
+        world.now += SECOND;
+        (void)set_behind_a_hole(8000, 90);
+        world.now += SECOND;
+        (void)set_behind_a_hole(8100, 20);
+        const host_events *events = host_drain(loops[0]);
+        host_book(&ledger, events);
+        for (size_t i = 0; i < events->count; i++) {
+            if (events->at[i].insn.kind == CIRCFLOW_INSN_ENDED) {
+                closed++;
+                assert_int_equal(events->at[i].insn.set_tag, 8000);
+            }
+        }
+        assert_int_equal(closed, 1);
         OK(circflow_engine_free(loops[0], host_discard, &ledger));
         OK(circflow_hub_free(hub));
         loops[0] = NULL;
@@ -742,6 +771,7 @@ int main(void)
         TEST(an_engine_names_its_largest_and_oldest),
         TEST(an_engine_looks_at_what_is_still_held),
         TEST(sets_that_hold_nothing_hide_nobody),
+        TEST(sets_that_hold_nothing_stay_at_a_cap),
         TEST(half_of_many_sets_go),
         TEST(cells_at_edges_are_counted),
         TEST(held_sends_are_counted),

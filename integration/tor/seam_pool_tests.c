@@ -967,6 +967,32 @@ test_in_flight(void *arg)
   }
 }
 
+/* The log says why a leg closed: tor's word for it, also of a client's circuit, and for any number of a peer's. */
+static void
+test_why_a_leg_closed(void *arg)
+{
+  (void) arg;
+  static const struct { int reason; const char *said; } rows[] = {
+    { END_CIRC_REASON_FLAG_REMOTE | END_CIRC_REASON_FINISHED, "has closed (FINISHED, said the other end)" },
+    { END_CIRC_REASON_FLAG_REMOTE | 200, "has closed (a reason that tor does not know, said the other end)" },
+    { END_CIRC_REASON_TIMEOUT, "has closed (TIMEOUT)" },
+    { END_CIRC_REASON_NOPATH, "has closed (NOPATH)" },
+  };
+  for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+    set_up();
+    link_set(2);
+    setup_full_capture_of_logs(LOG_INFO);
+    circuit_mark_for_close(client(0), rows[i].reason);
+    expect_log_msg_containing(rows[i].said);
+    teardown_capture_of_logs();
+    tear_down();
+  }
+  return;
+ done:
+  teardown_capture_of_logs();
+  tear_down();
+}
+
 /* A leg that joins a set with streams has the same. */
 static void
 test_streams_shared(void *arg)
@@ -2119,6 +2145,7 @@ test_alarm(void *arg)
 struct testcase_t conflux_pool_tests[] = {
   ONE(handshake), ONE(rtt), ONE(linked_twice), ONE(ack_twice), ONE(linked_wrong), ONE(link_wrong), ONE(wrong_end),
   ONE(legs_limit), ONE(last_unlinked_lost), ONE(relaunch), ONE(launch_limit), ONE(no_answer), ONE(in_flight),
+  ONE(why_a_leg_closed),
   ONE(sending_leg_lost), ONE(closed_in_switch), ONE(closed_in_handshake), ONE(closed_in_join), ONE(closed_in_launch),
   ONE(due_in_launch), ONE(switched_off), ONE(revived), ONE(low_limits), ONE(no_ack), ONE(streams_shared),
   ONE(streams_too_early),

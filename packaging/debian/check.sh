@@ -72,7 +72,7 @@ new_root() {
     rm -rf "$fresh"
     mkdir "$fresh"
     tar xf "$base" -C "$fresh"
-    mkdir "$fresh/packages" "$fresh/work"
+    mkdir "$fresh/packages" "$fresh/try"
     cp "$packages"/*.deb "$fresh/packages/"
     # Some scripts want to know what is mounted.
     : >"$fresh/etc/mtab"
@@ -80,7 +80,7 @@ new_root() {
 
 # Each file of the root with its owner, mode and size, but for what apt, dpkg, ldconfig, man and a running tor write.
 files() {
-    find "$fresh" -xdev \( -path "$fresh/packages" -o -path "$fresh/work" -o -path "$fresh/var/lib/dpkg" \
+    find "$fresh" -xdev \( -path "$fresh/packages" -o -path "$fresh/try" -o -path "$fresh/var/lib/dpkg" \
         -o -path "$fresh/var/lib/apt" -o -path "$fresh/var/cache" -o -path "$fresh/var/log" -o -path "$fresh/var/lib/tor" \) -prune -o \
         ! -type d ! -name ld.so.cache -printf '%P %u %m %s %l\n' -o -type d -printf '%P %u %m\n' | LC_ALL=C sort
 }
@@ -110,10 +110,10 @@ rules() {
 
 # builds WHAT PACKAGE_OF_PKG_CONFIG
 builds() {
-    cp "$root/packaging/tests/consumer.c" "$fresh/work/"
-    quietly "a program, $1, does not build" inside sh -c "cd /work &&
+    cp "$root/packaging/tests/consumer.c" "$fresh/try/"
+    quietly "a program, $1, does not build" inside sh -c "cd /try &&
         gcc -std=c99 -Wall -Wextra -Werror consumer.c -o $1 \$(pkg-config --cflags --libs $2)"
-    [ "$(inside "/work/$1" 2>&1)" = "it works" ] || fail "a program, $1, does not run"
+    [ "$(inside "/try/$1" 2>&1)" = "it works" ] || fail "a program, $1, does not run"
 }
 
 library() {
@@ -125,15 +125,15 @@ library() {
     if [ -n "$(find "$root/docs/man/man3" -name '*.3' 2>/dev/null)" ]; then
         inside man -P cat 3 circflow 2>/dev/null | grep -q circflow || fail "there is no man page"
     fi
-    quietly "an example does not build" inside make -C /usr/share/doc/circflow/examples OUT=/work /work/hello
-    inside /work/hello | diff - "$root/examples/hello.out" || fail "an example says something else"
+    quietly "an example does not build" inside make -C /usr/share/doc/circflow/examples OUT=/try /try/hello
+    inside /try/hello | diff - "$root/examples/hello.out" || fail "an example says something else"
 
     # Without the other two the shared library goes on serving, and the archive serves without any.
     apt purge libcircflow-dev circflow-doc
-    [ "$(inside /work/shared)" = "it works" ] || fail "the shared library does not serve by itself"
+    [ "$(inside /try/shared)" = "it works" ] || fail "the shared library does not serve by itself"
     apt purge libcircflow0
-    [ "$(inside /work/static)" = "it works" ] || fail "the static program needs the package"
-    ! inside /work/shared >"$log" 2>&1 || fail "the shared library is still there"
+    [ "$(inside /try/static)" = "it works" ] || fail "the static program needs the package"
+    ! inside /try/shared >"$log" 2>&1 || fail "the shared library is still there"
     gone
     echo "library: built, shared and static, and run; nothing is left"
 }

@@ -110,12 +110,11 @@ impl Ledger {
         for looks in 0.. {
             // The cap in the proportion of holders in this book to all `holders`.
             let of_book = u128::from(cap) * u128::from(book.holders.len().max(1)) / u128::from(holders.max(1));
-            let mut found = book.holders.worst(now, u64::try_from(of_book).unwrap_or(u64::MAX))?;
+            let found = book.holders.worst(now, u64::try_from(of_book).unwrap_or(u64::MAX))?;
             let is_up_to_date = book.is_up_to_date(&found);
-            // One that held nothing any more has left the book, so there is an end to these.
-            let Some(there) = book.holders.get(found.seat).filter(|there| there.name == found.name) else { continue };
+            // One that held nothing any more has left the book, so there is an end to these. Another may hold less now.
+            let Some(found) = book.holders.get(found.seat) else { continue };
             if is_up_to_date || looks >= limits::VICTIM_LOOKS {
-                found = there;
                 let counts = found.bytes >= share;
                 let age = u128::from(now.saturating_sub(found.since)) + 1;
                 let weight = u128::from(found.bytes) * if counts { age } else { 1 };

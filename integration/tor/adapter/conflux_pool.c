@@ -126,33 +126,39 @@ nonce_of(const flow_set_t *set)
   return hex_str((const char *) set->tor.nonce, 8);
 }
 
-/* Where all legs of a client's set have to end; NULL when none has been launched. */
+/* Where all legs of a client's set have to end; NULL when none has been launched, and at an exit. */
 static extend_info_t *
 exit_of(const flow_set_t *set)
 {
   const flow_leg_t *leg = flow_leg_count(set) > 0 ? flow_leg_at(set, 0) :
     smartlist_len(set->unlinked) > 0 ? smartlist_get(set->unlinked, 0) : NULL;
-  const crypt_path_t *path = leg ? TO_ORIGIN_CIRCUIT(leg->tor.circ)->cpath : NULL;
+  const crypt_path_t *path = leg && leg->is_client ? TO_ORIGIN_CIRCUIT(leg->tor.circ)->cpath : NULL;
   return path ? path->prev->extend_info : NULL;
 }
 
-/* The same for tor's log of level info, if anybody reads it; at an exit, all of its sets end here. */
+/* The same in words for tor's log of level info, if anybody reads it. */
 static const char *
 where_ends(const flow_set_t *set)
 {
   static char text[128];
-  const flow_leg_t *leg = flow_leg_count(set) > 0 ? flow_leg_at(set, 0) : NULL;
-  const extend_info_t *end = leg && leg->is_client && get_min_log_level() >= LOG_INFO ? exit_of(set) : NULL;
+  const extend_info_t *end = get_min_log_level() >= LOG_INFO ? exit_of(set) : NULL;
   tor_snprintf(text, sizeof(text), "%s%s", end ? " to " : "", end ? extend_info_describe(end) : "");
   return text;
+}
+
+static bool
+is_remote(int reason)
+{
+  return reason >= 0 && (reason & END_CIRC_REASON_FLAG_REMOTE);
 }
 
 /* Tor's word for why a circuit closes. A peer can send any number, and tor's own function would warn of it. */
 static const char *
 reason_of(int reason)
 {
-  bool is_known = reason >= END_CIRC_REASON_NONE && reason <= END_CIRC_REASON_NOSUCHSERVICE;
-  return is_known ? circuit_end_reason_to_control_string(reason) : "a reason that tor does not know";
+  int plain = is_remote(reason) ? reason & ~END_CIRC_REASON_FLAG_REMOTE : reason;
+  bool is_known = plain >= END_CIRC_REASON_IP_NOW_REDUNDANT && plain <= END_CIRC_REASON_MAX_;
+  return is_known ? circuit_end_reason_to_control_string(plain) : "a reason that tor does not know";
 }
 
 /* ---- Pools ---- */
@@ -630,13 +636,15 @@ leg_lost(flow_leg_t *leg, bool is_freed)
 {
   flow_set_t *set = leg->set;
   struct circflow_circuit_id id = leg->id;
+  /* Tor keeps no other reason of a client's circuit. */
+  int reason = leg->tor.circ->marked_for_close_orig_reason;
   flow_set_hold(set);
   set_note_figures(set);
-  log_info(LD_CIRC, "Conflux: a %s leg of a %s's set %s%s has closed (%s), after message %" PRIu64 " sent and %" PRIu64
-           " received. The set had %d linked legs and %d pending.", leg->is_joined ? "linked" : "pending",
+  log_info(LD_CIRC, "Conflux: a %s leg of a %s's set %s%s has closed (%s%s), after message %" PRIu64 " sent and %"
+           PRIu64 " received. The set had %d linked legs and %d pending.", leg->is_joined ? "linked" : "pending",
            leg->is_client ? "client" : "relay", nonce_of(set), where_ends(set),
-           is_freed ? "never closed" : reason_of(leg->tor.circ->marked_for_close_reason), leg->tor.last_seq_sent,
-           leg->tor.last_seq_recv, flow_leg_count(set), smartlist_len(set->unlinked));
+           is_freed ? "never closed" : reason_of(reason), !is_freed && is_remote(reason) ? ", said the other end" : "",
+           leg->tor.last_seq_sent, leg->tor.last_seq_recv, flow_leg_count(set), smartlist_len(set->unlinked));
   if (leg->is_joined && flow_leg_look(leg)) {
     struct circflow_leg_report report;
     flow_leg_report(leg, &report);

@@ -271,7 +271,7 @@ fn run_on(one: &Seen, best: &Seen) -> u64 {
         return PROBE;
     }
     let ratio = one.pace / best.pace.max(1);
-    // How rough a pace is, is not known before it was seen for a whole run.
+    // A rough pace may be far off. A whole run brings two acknowledgements, which measure it.
     if ratio < DIFFERS || one.meter.is_rough {
         RUN
     } else {
