@@ -179,7 +179,7 @@ close_mock(circuit_t *circ, int reason, int line, const char *file)
   closing_peak = MAX(closing_peak, closing);
   circ->marked_for_close = (uint16_t) line;
   circ->marked_for_close_file = file;
-  circ->marked_for_close_reason = reason;
+  circ->marked_for_close_reason = circ->marked_for_close_orig_reason = reason;
   put_on_wire(circ, DESTROY, NULL, 0, reason);
   if (CIRCUIT_IS_CONFLUX(circ))
     conflux_circuit_has_closed(circ);
