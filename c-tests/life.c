@@ -624,6 +624,17 @@ static void trim_forgets_what_is_closed_but_not_its_ids(void **state)
     }
     OK(circflow_engine_trim(world.client, &freed));
     assert_int_equal(freed, 0);
+    /* Instructions keep their room as long as they wait. */
+    for (size_t i = 0; i < COUNT_OF_EACH; i++) {
+        world.client_terms.nonce[0] = (uint8_t)i, world.client_terms.nonce[1] = (uint8_t)(1 + (i >> 8));
+        OK(circflow_set_open(world.client, world.now, &world.client_terms, &sets[0][i]));
+    }
+    for (size_t i = 0; i < COUNT_OF_EACH; i++)
+        OK(circflow_set_close(world.client, world.now, sets[0][i]));
+    OK(circflow_engine_trim(world.client, NULL));
+    (void)host_drain(world.client);
+    OK(circflow_engine_trim(world.client, &freed));
+    assert_true(freed > COUNT_OF_EACH);
     host_stop(&world);
 }
 

@@ -1,6 +1,7 @@
 /* Memory: what is counted, where, and that no figure drifts. One hub, two engines of an exit; clients are messages. */
 
 #include "host.h"
+#include <stdbool.h>
 
 #define LOOPS 2
 #define BLOCK (UINT64_C(64) << 10)
@@ -207,8 +208,9 @@ static void an_engine_looks_at_what_is_still_held(void **state)
     drain(0);
 }
 
-/* Sets that held 25,000 bytes each, all of which have been delivered. */
-static void drained_sets(uint32_t count)
+/* Sets that held 25,000 bytes each and more, of which all has been delivered but a message behind a second hole, if one
+ * is `left`. */
+static void drained_sets(uint32_t count, bool left)
 {
     for (uint32_t number = 1; number <= count; number++) {
         uint64_t tokens[25];
@@ -218,6 +220,10 @@ static void drained_sets(uint32_t count)
         OK(feed(0, leg, host_switch(0, 1)));
         for (uint64_t i = 0; i < COUNT(tokens); i++)
             OK(feed(0, leg, host_token(0, 32 * number + i, 1000)));
+        if (left) {
+            OK(feed(0, leg, host_switch(0, 1)));
+            OK(feed(0, leg, host_token(0, 32 * number + COUNT(tokens), 1000)));
+        }
         OK(feed(0, other, host_data(0, "the hole")));
         OK(circflow_set_poll_tokens(loops[0], set, tokens, COUNT(tokens), &taken));
         assert_int_equal(taken, COUNT(tokens));
@@ -237,7 +243,7 @@ static void sets_that_hold_nothing_hide_nobody(void **state)
     for (size_t round = 0; round < COUNT(counts); round++) {
         held_bytes_max = 1 << 20;
         start(1);
-        drained_sets(counts[round]);
+        drained_sets(counts[round], false);
         world.now += SECOND;
         const circflow_set_id holder = set_behind_a_hole(8000, 20);
         world.now += SECOND;
@@ -256,6 +262,46 @@ static void sets_that_hold_nothing_hide_nobody(void **state)
     }
 }
 
+/* Nor does what a set held before count: neither its bytes, nor how old it was. */
+static void what_was_delivered_does_not_count(void **state)
+{
+    circflow_victim victims[4];
+    uint64_t bytes;
+    (void)state;
+    held_bytes_max = 1 << 24;
+    start(1);
+    /* More than are looked at for a victim. */
+    drained_sets(200, true);
+    assert_int_equal(choose(0, 4000, victims, COUNT(victims), &bytes), 4);
+    assert_int_equal(bytes, 4000);
+    for (size_t i = 0; i < COUNT(victims); i++)
+        assert_int_equal(victims[i].bytes, 1000);
+}
+
+/* A set that has held for long, but of which the oldest message is young, comes after one whose message is older. */
+static void what_is_old_is_the_oldest_that_is_left(void **state)
+{
+    circflow_victim victim;
+    (void)state;
+    start(1);
+    const circflow_circuit_id leg = leg_of(0, 1), other = leg_of(0, 1);
+    drain(0);
+    OK(feed(0, leg, host_switch(0, 1)));
+    OK(feed(0, leg, host_token(0, 1, 1000)));
+    world.now += 10 * SECOND;
+    const circflow_set_id older = set_behind_a_hole(8, 1);
+    world.now += 10 * SECOND;
+    OK(feed(0, leg, host_switch(0, 1)));
+    OK(feed(0, leg, host_token(0, 2, 1000)));
+    OK(feed(0, other, host_data(0, "the first hole")));
+    drain(0);
+    world.now += SECOND;
+    OK(circflow_engine_tick(loops[0], world.now));
+    assert_int_equal(choose(0, 1, &victim, 1, NULL), 1);
+    assert_int_equal(victim.set.v, older.v);
+    assert_int_equal(victim.bytes, 1000);
+}
+
 /* Nor is any of them closed at a cap: the one that fills it has to go, so that a newcomer finds room. */
 static void sets_that_hold_nothing_stay_at_a_cap(void **state)
 {
@@ -263,9 +309,9 @@ static void sets_that_hold_nothing_stay_at_a_cap(void **state)
     (void)state;
     for (size_t round = 0; round < COUNT(counts); round++) {
         uint32_t closed = 0;
-        held_bytes_max = 100000;
+        world.engine_config.held_bytes_max = 100000;
         start(1);
-        drained_sets(counts[round]);
+        drained_sets(counts[round], false);
         world.now += SECOND;
         (void)set_behind_a_hole(8000, 90);
         world.now += SECOND;
@@ -575,7 +621,7 @@ static void at_the_cap_somebody_else_pays(void **state)
     world.engine_config.held_bytes_max = 50000;
     start(1);
     const circflow_circuit_id small = holding(0, 1, 100, 1, 100);
-    world.now += 50 * SECOND;
+    world.now += 10 * SECOND;
     const circflow_circuit_id large = holding(0, 2, 200, 60, 500);
     world.now += 10 * SECOND;
     const circflow_circuit_id young = holding(0, 3, 300, 30, 500);
@@ -771,6 +817,8 @@ int main(void)
         TEST(an_engine_names_its_largest_and_oldest),
         TEST(an_engine_looks_at_what_is_still_held),
         TEST(sets_that_hold_nothing_hide_nobody),
+        TEST(what_was_delivered_does_not_count),
+        TEST(what_is_old_is_the_oldest_that_is_left),
         TEST(sets_that_hold_nothing_stay_at_a_cap),
         TEST(half_of_many_sets_go),
         TEST(cells_at_edges_are_counted),
