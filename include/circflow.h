@@ -1516,16 +1516,16 @@ typedef struct circflow_victim {
   uint64_t tag;
 } circflow_victim;
 
-/* Gives unused memory back to the system: that of held messages, instructions, timers, and of circuits, sets and streams
- * that have ended, but for some 5 bytes each. circflow keeps that memory otherwise, so that it need not allocate again.
+/* Gives unused memory back to the system: that of held messages, instructions, timers, and of circuits, sets and
+ * streams that have ended, but for some 5 bytes each. circflow keeps that memory otherwise, so that it need not
+ * allocate again.
  * Call this when you are short of memory, or idle.
  *
  * @param freed_out  Bytes given back. May be NULL.
  *
  * Own statuses: none.
  * Inside drain: yes. Since: 0.1. */
-enum circflow_status circflow_engine_trim(struct circflow_engine *engine,
-                                          uint64_t *freed_out);
+enum circflow_status circflow_engine_trim(struct circflow_engine *engine, uint64_t *freed_out);
 
 /* Names sets and circuits of this engine to close, so that `bytes_wanted` bytes become free. Those with the greatest
  * product of bytes and age of the oldest byte come first. One that holds less than a quarter of its share

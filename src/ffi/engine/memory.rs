@@ -59,8 +59,9 @@ pub unsafe fn write_victims(
     unsafe { count_out.write(found.len()) };
 }
 
-/// Gives unused memory back to the system: that of held messages, instructions, timers, and of circuits, sets and streams
-/// that have ended, but for some 5 bytes each. circflow keeps that memory otherwise, so that it need not allocate again.
+/// Gives unused memory back to the system: that of held messages, instructions, timers, and of circuits, sets and
+/// streams that have ended, but for some 5 bytes each. circflow keeps that memory otherwise, so that it need not
+/// allocate again.
 /// Call this when you are short of memory, or idle.
 ///
 /// @param freed_out  Bytes given back. May be NULL.
