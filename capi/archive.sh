@@ -56,11 +56,11 @@ $cc -nostdlib -r -o "$work/all.o" -Wl,--gc-sections,--force-group-allocation $(s
     comm -23 - "$work/wanted" >"$work/left"
 # objcopy takes no empty list.
 echo circflow-no-name | tee -a "$work/locals" >>"$work/left"
-# Each function has a section, so that a program takes only those that it needs; its long name is not needed a second
-# time. What debuggers read is compressed; linkers unpack it.
+# Each function and table has a section, so that a program takes only those that it needs; its long name is not needed a
+# second time. What debuggers read is compressed; linkers unpack it.
 "$readelf" --sections --wide "$work/all.o" 2>/dev/null | sed 's/^ *\[ *[0-9]*\] *//' |
-    awk '$1 ~ /^\.[a-z].*\._[RZ]/ && $1 !~ /^\.rela/ {
-        short = $1; sub(/\._[RZ].*/, "", short); print "--rename-section " $1 "=" short "." ++n }' >"$work/sections"
+    awk '$1 ~ /^\.[a-z].*\.(_[RZ]|\.L)/ && $1 !~ /^\.rela/ {
+        short = $1; sub(/\.(_[RZ]|\.L).*/, "", short); print "--rename-section " $1 "=" short "." ++n }' >"$work/sections"
 "$objcopy" --remove-section='.llvm*' --localize-symbols="$work/locals" --strip-symbols="$work/left" \
     --compress-debug-sections=zlib "@$work/sections" "$work/all.o" "$work/circflow.o" 2>"$work/log" ||
     plain "$objcopy cannot make its names local ($(head -n 1 "$work/log"))"

@@ -35,6 +35,7 @@ lib: $(LIB) $(SHARED) ## Build the library for C: build/lib
 $(SHIPPED_OUT)/libcircflow_c.a: export OUR_WRAPPER := $(CURDIR)/capi/rustc.sh
 $(SHIPPED_OUT)/libcircflow_c.a: $(CAPI_SOURCES) capi/rustc.sh $(call unless_there,$(NATIVE))
 	@test -s $(NATIVE) || rm -f $(SHIPPED_OUT)/deps/libcircflow_c*
+	@$(if $(and $(wildcard $@),$(filter capi/rustc.sh,$?)),rm -rf target/shipped # cargo does not know that file)
 	$(call say,CARGO,$@ and the crates it uses: one to three minutes the first time)$(SHIPPED_CARGO) rustc \
 		--package circflow-c --lib --release --target-dir target/shipped -- \
 		--print native-static-libs=$(NATIVE) $(if $(STATIC_ONLY),,-C link-arg=-Wl,-soname,$(SONAME) -C link-arg=-Wl,-z,text)

@@ -48,7 +48,9 @@ static const char *file_name;
 static FILE *file;
 static uint64_t file_bytes;
 
-#define FAIL(...) (fprintf(stderr, "tunnel: " __VA_ARGS__), fputc('\n', stderr), exit(1))
+/* Ends the program. The exit leaves no part of a file behind. */
+#define FAIL(...) \
+    (fprintf(stderr, "tunnel: " __VA_ARGS__), fputc('\n', stderr), !is_client && file && remove(file_name), exit(1))
 
 /* For calls that fail only if this program is wrong. */
 static void check(circflow_status status, const char *what) {
@@ -110,10 +112,7 @@ static circflow_status send_message(uint8_t command, const uint8_t *body, size_t
         put_frame(path, CIRCFLOW_CMD_SWITCH, 0, jump, sizeof jump);
     }
     put_frame(path, command, STREAM, body, len);
-    if (command == CIRCFLOW_CMD_DATA) {
-        path->sent_ns[path->frames++ % CWND_MAX] = now_ns();
-        path->inflight++;
-    }
+    if (command == CIRCFLOW_CMD_DATA) path->inflight++, path->sent_ns[path->frames++ % CWND_MAX] = now_ns();
     note_room(path);
     return CIRCFLOW_OK;
 }
@@ -144,7 +143,7 @@ static void handle(uint8_t command, const uint8_t *body, size_t len) {
     if (!is_client && fclose(file) != 0) FAIL("cannot write %s", file_name);
     if (is_client) check(circflow_set_close(engine, now_ns(), set), "close");
     else check(send_message(CIRCFLOW_CMD_END, NULL, 0), "END");
-    is_done = 1;
+    is_done = 1, file = NULL;
 }
 
 /* Our own congestion control, a small Vegas: the window grows while little waits on the path. */

@@ -1704,8 +1704,8 @@ enum circflow_status circflow_engine_set_record_sink(struct circflow_engine *eng
 typedef struct circflow_circuit_config {
   /* sizeof(circflow_circuit_config) as your compiler saw it. */
   size_t size;
-  /* A number of yours. It comes back in every verdict and instruction about the circuit. Do not use 0: there it
-   * means "no circuit". */
+  /* A number of yours. It comes back in every verdict and instruction about the circuit. There 0 means "no circuit",
+   * so give each circuit another number if you read them. */
   uint64_t tag;
   /* Client: a number of yours for the relay that is the last hop: equal for two circuits if and only if that relay
    * is the same. Exit: 0. */
@@ -2311,7 +2311,8 @@ enum circflow_status circflow_channel_get_stats(struct circflow_engine *engine,
 typedef struct circflow_set_config {
   /* sizeof(circflow_set_config) as your compiler saw it. */
   size_t size;
-  /* A number of yours. It comes back in every instruction about the set. Do not use 0: there it means "no set". */
+  /* A number of yours. It comes back in every instruction about the set. There 0 means "no set", so
+   * give each set another number if you read them. */
   uint64_t tag;
   /* Client: a secret of 32 random bytes, new for each set. circflow sends it to one exit and to nobody else (prop329
    * 2.2). Wipe your copy after circflow_set_open(). circflow_engine_accept_sets() does not use it. */
@@ -2416,7 +2417,7 @@ enum circflow_status circflow_set_dissolve(struct circflow_engine *engine,
  * set, inside the drain; all later instructions then have the new tag. If a set has legs on other engines of a hub,
  * call it on the engine that is the set's home: instructions of the others name no set.
  *
- * @param tag  The new tag. Do not use 0: in instructions it means "no set".
+ * @param tag  The new tag. In instructions 0 means "no set".
  *
  * Own statuses: none. An ended set keeps its tag for CIRCFLOW_INSN_ENDED; its id is stale.
  * Inside drain: yes. Since: 0.1. */

@@ -13,7 +13,8 @@ cmake_dir=$LIBDIR/cmake/circflow
 machines=$DATADIR/circflow/machines
 made=$(mktemp)
 places=$(mktemp)
-trap 'rm -f "$made" "$places"' EXIT
+pages=$(mktemp)
+trap 'rm -f "$made" "$places" "$pages"' EXIT
 
 fail() {
     echo "$what: FAILED: $*" >&2
@@ -29,6 +30,13 @@ for folder in "$PREFIX" "$LIBDIR" "$INCLUDEDIR" "$DATADIR" "$MANDIR" "$DOCDIR"; 
     esac
 done
 
+for folder in "$LIBDIR" "$INCLUDEDIR" "$DATADIR" "$MANDIR" "$DOCDIR"; do
+    above=$DESTDIR$folder
+    while [ ! -e "$above" ]; do above=$(dirname "$above"); done
+    [ -w "$above" ] || fail "you may not write to $above: take a folder of yours (make $what PREFIX=\$HOME/.local)," \
+        "or do it as root"
+done
+
 # put MODE FILE FOLDER [NAME]: a file into a folder, or out of it.
 put() {
     target=$DESTDIR$3/${4:-$(basename "$2")}
@@ -37,7 +45,7 @@ put() {
         return
     fi
     [ -s "$2" ] || fail "there is no $2, or nothing in it"
-    install -d "$DESTDIR$3"
+    install -d "$DESTDIR$3" || fail "there is no folder $DESTDIR$3, and it cannot be made"
     install -m "$1" "$2" "$target"
 }
 
@@ -120,12 +128,21 @@ filled circflow.pc.in "$LIBDIR/pkgconfig" circflow-static.pc circflow-static "$a
 filled circflow-config.cmake.in "$cmake_dir" circflow-config.cmake "" "" ""
 filled circflow-config-version.cmake.in "$cmake_dir" circflow-config-version.cmake "" "" ""
 
-for file in README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE "$NOTICES" docs/*.md docs/*.svg; do
+# Pages as they are installed, below DOCDIR.
+notes="README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE"
+printf '%s\n' $notes docs/*.md docs/*.svg examples/*.c examples/*.out >"$pages"
+for file in $notes docs/*.md docs/*.svg; do
+    to=$DOCDIR folder=
+    case $file in docs/*) to=$DOCDIR/docs folder=docs ;; esac
     case $file in
-    docs/*) put 644 "$file" "$DOCDIR/docs" ;;
-    *) put 644 "$file" "$DOCDIR" ;;
+    *.md)
+        [ "$what" = uninstall ] || awk -v "folder=$folder" -f packaging/links.awk "$pages" "$file" >"$made"
+        put 644 "$made" "$to" "$(basename "$file")"
+        ;;
+    *) put 644 "$file" "$to" ;;
     esac
 done
+put 644 "$NOTICES" "$DOCDIR"
 for file in examples/*.c examples/*.out; do
     put 644 "$file" "$DOCDIR/examples"
 done
@@ -134,9 +151,19 @@ for file in examples/machines/*; do
     put 644 "$file" "$machines"
 done
 
+# In the system itself, programs find a shared library by a list that root renews.
+if [ -z "$DESTDIR" ] && [ "$(id -u)" = 0 ] && command -v ldconfig >/dev/null; then
+    ldconfig 2>/dev/null || true
+fi
+
 # Folders that are circflow's own; those of others stay.
 if [ "$what" = uninstall ]; then
     for folder in "$cmake_dir" "$machines" "$DATADIR/circflow" "$DOCDIR/examples" "$DOCDIR/docs" "$DOCDIR"; do
         rmdir "$DESTDIR$folder" 2>/dev/null || true
     done
+fi
+
+if [ "$what" = install ]; then
+    echo "installed: $DESTDIR$LIBDIR/libcircflow.*, $DESTDIR$INCLUDEDIR/circflow.h; begin with" \
+        "$DESTDIR$DOCDIR/docs/guide.md"
 fi

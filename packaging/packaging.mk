@@ -9,7 +9,7 @@ MANDIR     ?= $(DATADIR)/man
 DOCDIR     ?= $(DATADIR)/doc/circflow
 NOTICES    := $(BUILD)/THIRD-PARTY.txt
 
-.PHONY: install uninstall dist check-package
+.PHONY: install uninstall dist check-package check-fresh
 
 # Exported, as folders may have spaces in their names, which would be lost on a command line.
 install uninstall: export PREFIX := $(PREFIX)
@@ -40,6 +40,11 @@ $(NOTICES): Cargo.lock Cargo.toml packaging/notices.sh
 dist: ## Make a source archive that builds without a network: build/circflow-VERSION.tar.gz
 	@packaging/dist.sh $(VERSION) $(BUILD)
 
-check-package: setup ## Check installing, building from a source archive, and that two builds are the same (minutes)
+check-package: setup ## Check installing, a source archive, two builds that must be the same, Debian packages (a quarter of an hour)
 	@scripts/setup.sh cmake
 	@MAKE="$(MAKE)" CC="$(CC)" CXX="$(CXX)" VERSION=$(VERSION) packaging/tests/run.sh $(CURDIR)/$(BUILD)/package
+	@$(if $(PARTS),,$(MAKE) --no-print-directory check-deb)
+
+check-fresh: ## Check README's commands in a fresh root with a compiler and Rust; needs root and a network (an hour)
+	@scripts/setup.sh debootstrap
+	@packaging/tests/fresh.sh $(BUILD)/fresh cache/fresh

@@ -1,6 +1,7 @@
 #!/bin/sh
 # check.sh FOLDER: mandoc and groff find nothing wrong with the man pages, no line is wider than a terminal of 80
-# columns, and `man` finds each page, function and type when they are installed. FOLDER is for the installation.
+# columns, no name is broken at the end of a line, and `man` finds each page, function and type when they are installed.
+# FOLDER is for the installation.
 set -eu
 
 fail() {
@@ -16,6 +17,8 @@ for page in docs/man/man3/*.3; do
         wide=$($reader "$page" | col -bx | awk 'length > 80')
         [ -z "$wide" ] || fail "$page is too wide with $reader: $wide"
     done
+    # A hyphen that was put in is U+2010.
+    ! groff -t -man -Tutf8 -rLL=78n -P-cbou "$page" | grep "$(printf '\342\200\220')\$" || fail "$page has broken words"
 done
 
 # A folder with a blank, as DESTDIR may have one.

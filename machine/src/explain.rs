@@ -11,8 +11,8 @@ use std::fmt::Write;
 
 use crate::numbered;
 
-/// Explains each machine of a list.
-pub fn explain(machines: &[Machine]) -> String {
+/// Explains each machine of a list. States in a row that differ only in their numbers are told once, unless `all`.
+pub fn explain(machines: &[Machine], all: bool) -> String {
     let mut page = String::new();
     for (number, machine) in numbered(machines) {
         let gap = if number == 1 { "" } else { "\n" };
@@ -20,11 +20,32 @@ pub fn explain(machines: &[Machine]) -> String {
         let _ = writeln!(page, "{gap}machine {number} of {}: {states}; it begins in state 0", machines.len());
         let _ = writeln!(page, "  padding:  {}", padding_limit(machine));
         let _ = writeln!(page, "  blocking: {}", blocking_limit(machine));
-        for (at, state) in machine.states.iter().enumerate() {
-            explain_state(&mut page, at, state);
+        let told: Vec<String> = machine.states.iter().enumerate().map(|(at, state)| tell_state(at, state)).collect();
+        let mut first = 0;
+        while first < told.len() {
+            let alike = told[first..].iter().take_while(|text| shape(text) == shape(&told[first])).count();
+            let last = first + alike - 1;
+            page.push_str(&told[first]);
+            if all || alike < LEFT_OUT_FROM {
+                page.extend(told[first + 1..=last].iter().map(String::as_str));
+            } else {
+                let _ = writeln!(page, "\n  states {} to {}: the same with other numbers", first + 1, last - 1);
+                page.push_str(&told[last]);
+            }
+            first = last + 1;
         }
     }
     page
+}
+
+/// From so many states in a row that differ only in their numbers, those between the first and the last are left out.
+const LEFT_OUT_FROM: usize = 4;
+
+/// A text without its numbers and their units.
+fn shape(text: &str) -> String {
+    let number = |word: &&str| word.starts_with(|first: char| first.is_ascii_digit());
+    let unit = |word: &&str| UNITS.iter().any(|(name, _)| word.trim_end_matches([',', ')']) == *name);
+    text.split(' ').filter(|word| !number(word) && !unit(word)).collect()
 }
 
 fn counted(number: u64, of: &str) -> String {
@@ -53,8 +74,8 @@ fn blocking_limit(machine: &Machine) -> String {
     }
 }
 
-fn explain_state(page: &mut String, at: usize, state: &State) {
-    let _ = writeln!(page, "\n  state {at}");
+fn tell_state(at: usize, state: &State) -> String {
+    let mut page = format!("\n  state {at}\n");
     let mut lines = state.action.map(|action| act(&action)).unwrap_or_default();
     lines.extend(state.counter.0.map(|counter| count(&counter, "A", "B")));
     lines.extend(state.counter.1.map(|counter| count(&counter, "B", "A")));
@@ -76,6 +97,7 @@ fn explain_state(page: &mut String, at: usize, state: &State) {
     for line in lines {
         let _ = writeln!(page, "    {line}");
     }
+    page
 }
 
 /// What stands before a line that belongs to the one above.
@@ -187,7 +209,7 @@ fn drawn(dist: &Dist, unit: fn(f64) -> String) -> String {
     }
     let mut text = match dist.dist {
         DistType::Uniform { low, high } => format!("{} to {}, each as likely", unit(low), unit(high)),
-        DistType::Normal { mean, stdev } => format!("{} on average (normal, deviation {})", unit(mean), unit(stdev)),
+        DistType::Normal { mean, stdev } => format!("around {} (normal, deviation {})", unit(mean), unit(stdev)),
         DistType::SkewNormal { location, scale, shape } => {
             format!("about {} (skew normal, scale {}, shape {})", unit(location), unit(scale), short(shape))
         }
@@ -227,15 +249,17 @@ fn drawn(dist: &Dist, unit: fn(f64) -> String) -> String {
         let _ = write!(text, ", and {} more", unit(dist.start));
     }
     if dist.max > 0.0 {
-        let _ = write!(text, ", but {} at most", unit(dist.max));
+        let _ = write!(text, "; what is above {} counts as that", unit(dist.max));
     }
     text
 }
 
+/// Units of time, with their microseconds.
+const UNITS: [(&str, f64); 5] = [("us", 1.0), ("ms", 1e3), ("s", 1e6), ("min", 60e6), ("h", 3_600e6)];
+
 /// Microseconds, in the unit in which they are read most easily.
 fn time(micros: f64) -> String {
-    let steps = [("us", 1.0), ("ms", 1e3), ("s", 1e6), ("min", 60e6), ("h", 3_600e6)];
-    let (name, size) = steps.into_iter().rev().find(|(_, size)| micros.abs() >= *size).unwrap_or(steps[0]);
+    let (name, size) = UNITS.into_iter().rev().find(|(_, size)| micros.abs() >= *size).unwrap_or(UNITS[0]);
     format!("{} {name}", short(micros / size))
 }
 

@@ -27,6 +27,9 @@ enum Command {
     Explain {
         /// The text, one machine in each line; - reads the standard input
         text: String,
+        /// Tell all states, also those in a row that differ only in their numbers
+        #[arg(short, long)]
+        all: bool,
     },
     /// Makes the text of machines that a description describes: docs/padding.md
     Make {
@@ -61,7 +64,7 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Said<()> {
     match command {
-        Command::Explain { text } => write(None, &explain::explain(load(text)?.as_ref())),
+        Command::Explain { text, all } => write(None, &explain::explain(load(text)?.as_ref(), *all)),
         Command::Make { description, output } => {
             let made = description::parse(&read_words(description)?).map_err(in_file(description))?;
             let lines: String = made.iter().map(|machine| machine.serialize() + "\n").collect();

@@ -67,13 +67,26 @@ fn each_text_of_the_repository_comes_back_from_its_description() {
 #[test]
 fn each_text_of_the_repository_is_explained_state_by_state() {
     for path in texts() {
-        let said = out_of(&["explain", path.to_str().unwrap()], b"");
+        let said = out_of(&["explain", "--all", path.to_str().unwrap()], b"");
         let machines = Machines::load(&fs::read(&path).unwrap()).unwrap();
         let heads = said.lines().filter(|line| line.starts_with("machine ")).count();
         let states = said.lines().filter(|line| line.starts_with("  state ")).count();
         assert_eq!(heads, machines.len(), "{path:?}");
         assert_eq!(states, machines.as_ref().iter().map(|machine| machine.states.len()).sum::<usize>(), "{path:?}");
     }
+}
+
+/// FRONT has fifty states that differ only in their numbers: a page, not a book.
+#[test]
+fn states_that_differ_only_in_numbers_are_told_once() {
+    let text = root().join("examples/machines/front-client.txt");
+    let said = out_of(&["explain", text.to_str().unwrap()], b"");
+    assert!(said.contains("\n  states 2 to 48: the same with other numbers\n"), "{said}");
+    for told in ["\n  state 0\n", "\n  state 1\n", "\n  state 49\n", "\n  state 50\n"] {
+        assert!(said.contains(told), "{told}");
+    }
+    assert!(!said.contains("\n  state 2\n") && !said.contains("\n  state 48\n"), "{said}");
+    assert!(said.lines().count() < 40, "{said}");
 }
 
 /// Every kind of distribution, action, counter and event, and numbers that are hard to write.
@@ -143,7 +156,7 @@ fn every_kind_of_thing_can_be_described_made_and_explained() {
     for line in [
         "machine 1 of 2: 6 states; it begins in state 0",
         "machine 2 of 2: 1 state; it begins in state 0",
-        "    sends a padding cell after 2.5 ms on average (normal, deviation 0.1 us)",
+        "    sends a padding cell after around 2.5 ms (normal, deviation 0.1 us)",
         "        a block that lets padding pass does not hold it (bypass)",
         "        while it enters this state again and again, so many times at most: 3 on average (Poisson)",
         "    adds 1 to counter A",

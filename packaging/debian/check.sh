@@ -13,69 +13,27 @@ root=$(cd "$here/../.." && pwd)
 fresh=$packages/root
 log=$packages/check.log
 
-fail() {
-    echo "check-deb: FAILED: $*" >&2
-    exit 1
-}
+check=check-deb
+. "$root/packaging/root.sh"
 
 if [ "$(id -u)" != 0 ]; then
     echo "check-deb: left out, as only root can make a root"
     exit 0
 fi
 
-# inside COMMAND..: in the fresh root, as its root.
-inside() {
-    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/root DEBIAN_FRONTEND=noninteractive \
-        chroot "$fresh" "$@"
-}
-
-# quietly WHAT COMMAND..: its output is shown only if it fails.
-quietly() {
-    what=$1
-    shift
-    "$@" >"$log" 2>&1 || { tail -n 30 "$log" >&2; fail "$what"; }
-}
-
-apt() {
-    what="apt-get $*"
-    quietly "$what" inside apt-get -qq -y --no-install-recommends "$@"
-}
-
-# This machine's apt sources of its own distribution, as lines: URI SUITE COMPONENT.
-sources() {
-    # shellcheck disable=SC2016
-    apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-        sed -nE 's/^(Debian|Ubuntu) //p' | sort -u
-}
-
 # Compiler, pkg-config, man, and Debian's tor: fetched once, and unpacked anew for each part.
 make_base() {
-    suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    base=$cache/root-$suite.tar
+    base=$cache/root-$(. /etc/os-release && echo "$VERSION_CODENAME").tar
     [ ! -s "$base" ] || return 0
-    mirror=$(sources | awk -v suite="$suite" '$2 == suite { print $1; exit }')
-    [ -n "$mirror" ] || fail "apt here has no source for $suite"
-    echo "check-deb: making a root of $suite"
-    rm -rf "$fresh"
-    quietly debootstrap debootstrap --variant=minbase --include=gcc,libc6-dev,make,man-db,pkg-config "$suite" "$fresh" "$mirror"
-    sources | sed 's/^/deb /' >"$fresh/etc/apt/sources.list"
-    # Nothing starts.
-    printf '#!/bin/sh\nexit 101\n' >"$fresh/usr/sbin/policy-rc.d"
-    chmod 755 "$fresh/usr/sbin/policy-rc.d"
-    apt update
+    make_root gcc,libc6-dev,make,man-db,pkg-config
     apt install tor
-    tar cf "$base.part" -C "$fresh" .
-    mv "$base.part" "$base"
+    keep_root "$base"
 }
 
 new_root() {
-    rm -rf "$fresh"
-    mkdir "$fresh"
-    tar xf "$base" -C "$fresh"
+    unpack_root "$base"
     mkdir "$fresh/packages" "$fresh/try"
     cp "$packages"/*.deb "$fresh/packages/"
-    # Some scripts want to know what is mounted.
-    : >"$fresh/etc/mtab"
 }
 
 # Each file of the root with its owner, mode and size, but for what apt, dpkg, ldconfig, man and a running tor write.

@@ -63,9 +63,22 @@ by_pkg_config() {
     works "$1" "$out/program" "$4"
 }
 
+# links FOLDER: each link of its pages leads to a file there, or to a page of the net.
+links() {
+    find "$1" -name '*.md' >"$out/pages"
+    while read -r page; do
+        sed 's/](/\n](/g' "$page" | sed -nE 's/^\]\(([^)#]*).*/\1/p' | sort -u >"$out/links"
+        while read -r link; do
+            case $link in "" | http*) continue ;; esac
+            [ -e "$(dirname "$page")/$link" ] || fail "$page has a link to $link, which is not installed"
+            followed=$((followed + 1))
+        done <"$out/links"
+    done <"$out/pages"
+}
+
 # layout NAME DESTDIR PREFIX LIBDIR INCLUDEDIR
 layout() {
-    programs=0
+    programs=0 followed=0
     name=$1 destdir=$2 tree=$2$3 lib=$2$4 include=$2$5
     set -- "DESTDIR=$2" "PREFIX=$3" "LIBDIR=$4" "INCLUDEDIR=$5"
     rm -rf "${destdir:-$tree}"
@@ -75,6 +88,7 @@ layout() {
         [ -s "$file" ] || fail "$name: there is no $file"
     done
 
+    links "$tree/share/doc/circflow"
     by_hand "$name, C99" "$cc -std=c99 -x c" "$include" "$lib"
     by_hand "$name, C++11" "$cxx -std=c++11 -x c++" "$include" "$lib"
 
@@ -110,7 +124,8 @@ layout() {
     left=$(find "${destdir:-$tree}" ! -type d)
     [ -z "$left" ] || fail "$name: make uninstall leaves $left"
     [ -z "$(find "$tree" -mindepth 1 -name '*circflow*')" ] || fail "$name: make uninstall leaves folders of circflow"
-    echo "$name: $programs programs"
+    [ "$followed" -gt 50 ] || fail "$name: only $followed links in its pages"
+    echo "$name: $programs programs, $followed links in its pages"
 }
 
 layouts() {
@@ -144,6 +159,21 @@ folders() {
         [ ! -e "$out/refused" ] || fail "$folder: something was written"
     done
     echo "folders: those that cannot be named are refused"
+}
+
+# Who may not write there is told what to do, before anything is written.
+denied() {
+    as="" folder=$out/denied
+    [ "$(id -u)" != 0 ] || as="setpriv --reuid=65534 --clear-groups"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    chmod 555 "$folder"
+    ! (cd / && what=x PREFIX="$folder/usr" DESTDIR="" LIBDIR="$folder/usr/lib" DATADIR="$folder/usr/share" \
+        INCLUDEDIR="$folder/usr/include" MANDIR="$folder/usr/man" DOCDIR="$folder/usr/doc" \
+        $as sh -s install <"$root/packaging/install.sh") >"$out/log" 2>&1 || fail "$folder was taken"
+    grep -q "install: FAILED: you may not write to $folder:" "$out/log" || fail "$folder: $(cat "$out/log")"
+    rmdir "$folder"
+    echo "denied: who may not write there is told what to do"
 }
 
 # What is not there, or empty, is never installed.
@@ -267,7 +297,7 @@ cargo_c() {
 }
 
 mkdir -p "$out"
-for part in ${PARTS:-layouts merged folders missing notices reproducible source_archive musl cargo_c}; do
+for part in ${PARTS:-layouts merged folders denied missing notices reproducible source_archive musl cargo_c}; do
     $part
 done
 echo "check-package: OK"

@@ -57,8 +57,8 @@ pub fn pages() -> Vec<Page> {
 pub fn title(name: &str, date: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let first = format!(".TH {} 3 {date} \"circflow {version}\" \"circflow manual\"\n", name.to_uppercase());
-    // Lines are not stretched.
-    first + ".ad l\n"
+    // Lines are not stretched, and names not broken: groff goes back to HY at each heading, others do as nh says.
+    first + ".ad l\n.nh\n.nr HY 0\n"
 }
 
 /// The page's own name, then those of functions and types.

@@ -84,7 +84,8 @@ pub const CIRCFLOW_ALGORITHM_RANDOM: u8 = 8;
 pub struct circflow_set_config {
     /// sizeof(circflow_set_config) as your compiler saw it.
     pub size: size_t,
-    /// A number of yours. It comes back in every instruction about the set. Do not use 0: there it means "no set".
+    /// A number of yours. It comes back in every instruction about the set. There 0 means "no set", so
+    /// give each set another number if you read them.
     pub tag: u64,
     /// Client: a secret of 32 random bytes, new for each set. circflow sends it to one exit and to nobody else (prop329
     /// 2.2). Wipe your copy after circflow_set_open(). circflow_engine_accept_sets() does not use it.
@@ -269,7 +270,7 @@ pub unsafe extern "C-unwind" fn circflow_set_dissolve(
 /// set, inside the drain; all later instructions then have the new tag. If a set has legs on other engines of a hub,
 /// call it on the engine that is the set's home: instructions of the others name no set.
 ///
-/// @param tag  The new tag. Do not use 0: in instructions it means "no set".
+/// @param tag  The new tag. In instructions 0 means "no set".
 ///
 /// Own statuses: none. An ended set keeps its tag for CIRCFLOW_INSN_ENDED; its id is stale.
 /// Inside drain: yes. Since: 0.1.
