@@ -55,7 +55,7 @@ tar cf - -C "$(rustc --print sysroot)" --exclude=./share --exclude=./lib/rustlib
 cp /etc/resolv.conf /etc/hosts "$fresh/etc/"
 cp /etc/ssl/certs/ca-certificates.crt "$fresh/etc/ssl/certs/"
 git -C "$root" bundle create --quiet "$fresh/root/bundle" HEAD
-inside git clone --quiet /root/bundle /root/circflow
+inside git -c advice.detachedHead=false clone --quiet /root/bundle /root/circflow
 
 block 1 >"$out/commands"
 [ "$(wc -l <"$out/commands")" = 2 ] || fail "README has other commands than two at first"
