@@ -5,6 +5,7 @@
 pub mod arena;
 pub mod budget;
 pub mod consensus;
+mod hashed;
 pub mod holders;
 pub mod hops;
 pub mod limits;
@@ -16,6 +17,7 @@ pub mod timer;
 
 pub use arena::{Arena, Id, IdError};
 pub use budget::{Budget, Over};
+pub use hashed::Hashed;
 pub use holders::Holders;
 pub use hops::Hops;
 pub use pool::Pool;
