@@ -26,6 +26,7 @@ use super::choice::on_time::Course;
 use super::choice::{self, random, Memo, Policy};
 use super::handshake::{LinkState, Role};
 use super::leg::Leg;
+use super::legs::Legs;
 use super::meter::Meter;
 use super::teardown::{judge, Loss, Reason};
 use super::{Algorithm, Effect};
@@ -33,6 +34,7 @@ use crate::base::{Hops, Id, Nanos};
 use crate::message::{Lane, Lanes, Store, NOTHING};
 use crate::wire::conflux::{Link, Nonce, Ux};
 use crate::wire::fault::Cause;
+use std::mem::offset_of;
 
 /// A leg's place in its set; it stays the same while the leg is there.
 pub type LegIx = u8;
@@ -73,32 +75,43 @@ impl SetTerms {
     }
 }
 
-/// One tunnel over several circuits.
+/// One tunnel over several circuits. What a cell in order or a sent cell needs comes first, in the line of the
+/// processor's cache that the set's id stands in, and then the legs, each on lines of its own.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Set {
     /// Number of the last message delivered.
     delivered: u64,
     /// The lowest number held, [`NOTHING`] when no message is held: every arrival is compared with it.
     next_held: u64,
-    /// The lane that `next_held` heads: a leg's, or [`ORPHANS`].
-    next_lane: usize,
-    /// Leg places in the order in which they were first taken.
-    legs: Vec<Leg>,
-    /// The leg that sends.
-    sending: Option<usize>,
-    /// The leg that the host has named.
-    named: Option<usize>,
+    /// When a leg was used last.
+    last_active: Nanos,
+    /// Messages that may follow on the sending leg before the choice is made again: until a report or change, the best
+    /// leg stays the best while it has room.
+    settled: u64,
+    /// DATA sent since the sending leg changed.
+    since_switch: u64,
+    /// The leg that sends, [`NO_LEG`] for none.
+    sender: LegIx,
+    /// The leg used last, [`NO_LEG`] for none.
+    last_leg: LegIx,
     /// The algorithm does not choose alone: the host has named a leg, or the policy keeps legs.
     rare: bool,
     usable: bool,
     /// A SWITCH was sent on the sending leg, and no message after it: the next message must go on that leg.
     bare: bool,
-    /// How often the host was refused since it could send last: while it is not 0, the host waits for MAY_SEND.
-    waiting: u64,
     /// MAY_SEND is queued, and the host has not taken it yet.
     resume_queued: bool,
     /// A READY mark for this set is in the instruction queue.
     ready_marked: bool,
+    role: Role,
+    legs: Legs,
+    /// The lane that `next_held` heads: a leg's, or [`ORPHANS`].
+    next_lane: usize,
+    /// The leg that the host has named.
+    named: Option<usize>,
+    /// How often the host was refused since it could send last: while it is not 0, the host waits for MAY_SEND.
+    waiting: u64,
     policy: Policy,
     /// What is remembered from choice to choice, and what is known of each leg; one for each place in `legs`.
     flow: Course,
@@ -107,19 +120,10 @@ pub struct Set {
     now: Nanos,
     /// Number at which the set has to send on the leg furthest behind, so that a SWITCH can still reach it.
     catch_up_at: u64,
-    /// Messages that may follow on the sending leg before the choice is made again: until a report or change, the best
-    /// leg stays the best while it has room.
-    settled: u64,
     /// Messages that wait to be sent.
     outbox: Outbox,
-    /// DATA sent since the sending leg changed.
-    since_switch: u64,
-    /// The leg used last ([`NO_LEG`] for none), and when.
-    last_leg: LegIx,
-    last_active: Nanos,
     /// Held messages of legs that have gone.
     orphans: Lanes,
-    role: Role,
     /// Length and join point, which all legs share.
     hops: Hops,
     terms: SetTerms,
@@ -142,6 +146,11 @@ pub struct Set {
 
 /// Value of `next_lane` for the messages in `orphans`.
 const ORPHANS: usize = usize::MAX;
+
+impl Set {
+    /// Where the legs begin.
+    pub const LEGS: usize = offset_of!(Set, legs);
+}
 
 /// No leg has this place: there are at most 16.
 const NO_LEG: LegIx = LegIx::MAX;
@@ -185,9 +194,9 @@ impl Set {
         let mut set = Set {
             delivered: 0,
             next_held: NOTHING,
+            sender: NO_LEG,
+            legs: Legs::NONE,
             next_lane: ORPHANS,
-            legs: Vec::new(),
-            sending: None,
             named: None,
             rare: false,
             usable: false,
@@ -303,12 +312,12 @@ impl Set {
         let was_pending = leg.state.is_pending();
         let lane = leg.lane;
         self.tally.sent_before = self.tally.sent_before.max(leg.sent);
-        *leg = Leg::new(Id::NONE, LinkState::Unlinked);
+        *leg = Leg::VACANT;
         // The lane is linked, not copied: it may be long, and so may the lanes of legs that went before.
         self.orphans.put(lane, store);
-        if self.sending == Some(index) {
+        if self.sender == ix {
             // The set goes on only if nothing was sent: then any leg may send first (SCH-10).
-            self.sending = None;
+            self.sender = NO_LEG;
             self.bare = false;
         }
         if self.last_leg == ix {
@@ -359,7 +368,7 @@ impl Set {
     /// when the host itself closed the set, or when a fault broke the order.
     fn rest(&mut self, cause: Cause, store: &Store) -> Option<Effect> {
         let mut lanes = std::mem::take(&mut self.orphans);
-        for leg in &mut self.legs {
+        for leg in self.legs.iter_mut() {
             lanes.put(std::mem::replace(&mut leg.lane, Lane::EMPTY), store);
         }
         // Numbers begin with 1, so 0 delivers none.
@@ -409,19 +418,16 @@ impl Set {
 
     /// Puts a leg into a vacant place, or a new one. The callers have checked the cap on legs.
     fn seat(&mut self, leg: Leg) -> LegIx {
-        let index = self.legs.iter().position(|place| !place.is_live()).unwrap_or_else(|| {
-            // Two is the usual number. A `Vec` would make room for four at once.
-            if self.legs.len() == self.legs.capacity() {
-                self.legs.reserve_exact(2);
-                self.meters.reserve_exact(2);
-            }
-            self.legs.push(Leg::new(Id::NONE, LinkState::Unlinked));
-            self.legs.len() - 1
-        });
-        self.legs[index] = leg;
+        let ix = self.legs.seat(leg);
         self.meters.resize(self.legs.len(), Meter::default());
-        self.meters[index] = Meter::default();
-        index as LegIx
+        self.meters[usize::from(ix)] = Meter::default();
+        ix
+    }
+
+    /// The leg that sends.
+    #[inline(always)]
+    fn sending(&self) -> Option<usize> {
+        (self.sender != NO_LEG).then_some(self.sender.into())
     }
 
     /// Sets the peer's wish. The wish that came last counts, as in C Tor.
@@ -458,7 +464,7 @@ impl Set {
         let others = || self.live().filter(move |&(other, _)| other != index).map(|(_, leg)| leg);
         Some(Loss {
             linked: leg.state.is_linked(),
-            sending: self.sending == Some(index),
+            sending: self.sending() == Some(index),
             sent: leg.sent,
             received: leg.received,
             inflight: leg.path.inflight,

@@ -50,7 +50,7 @@ impl Set {
     /// Number of the last message sent.
     #[inline(always)]
     pub(super) fn sent_last(&self) -> u64 {
-        self.sending.and_then(|index| self.legs.get(index)).map_or(0, |leg| leg.sent)
+        self.legs.get(self.sender.into()).map_or(0, |leg| leg.sent)
     }
 
     /// The leg that the host has named, after so many messages. A leg that no SWITCH reaches any more does not count:
@@ -78,7 +78,7 @@ impl Set {
         // A leg whose messages the host keeps is open: the message goes into the host's queue.
         let is_open = |path: &Path| !(path.padded && path.holds);
         let open = |index: &usize| self.legs.get(*index).is_some_and(|leg| is_open(&leg.path));
-        let sending = self.sending.filter(open);
+        let sending = self.sending().filter(open);
         if self.bare {
             return sending;
         }
