@@ -81,6 +81,9 @@ struct Entry<T> {
 
 /// Bytes in a line of the processor's cache.
 pub const LINE: usize = 64;
+/// Bytes that stand in one line also where a table begins 16 bytes behind a line's beginning: so large blocks of glibc
+/// do.
+pub const NEAR: usize = 48;
 
 impl<T> Arena<T> {
     /// Bytes of a slot.
@@ -134,7 +137,7 @@ impl<T: Default> Arena<T> {
         Ok(id)
     }
 
-    /// Makes room for one more slot, and for a quarter more than there are: less of it stays empty than when it doubles.
+    /// Makes room for one more slot, and for a quarter more than there are: less of it stays empty than by doubling.
     fn grow(&mut self) {
         if self.slots.len() == self.slots.capacity() {
             self.slots.reserve_exact((self.slots.len() / 4).max(4));

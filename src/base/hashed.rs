@@ -26,6 +26,11 @@ impl<R: Ord + Copy, E> Hashed<R, E> {
         self.len
     }
 
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Things in the order of their keys, from this key on.
     pub fn from(&self, key: (u64, R)) -> impl Iterator<Item = ((u64, R), &E)> {
         let places = self.places.get(self.seek(key)..).unwrap_or_default();
@@ -44,6 +49,9 @@ impl<R: Ord + Copy, E> Hashed<R, E> {
             at += 1;
         }
         if carried.is_some() {
+            if self.places.len() == self.places.capacity() {
+                self.places.reserve_exact(HOMES_MIN);
+            }
             self.places.push(carried);
         }
         self.len += 1;

@@ -3,7 +3,7 @@
 use super::choice::{Path, UNMEASURED};
 use super::handshake::LinkState;
 use crate::base::time::NEVER;
-use crate::base::{limits, Id, Nanos, LINE};
+use crate::base::{limits, Id, Nanos, NEAR};
 use crate::message::Lane;
 use std::mem::offset_of;
 
@@ -24,8 +24,7 @@ pub struct Report {
     pub blocked: bool,
 }
 
-/// A leg. A vacant place has no key and is never linked. What a cell in order or a sent cell needs stands in the first
-/// half, a line of the processor's cache.
+/// A leg. A vacant place has no key and is never linked. What each cell needs comes first.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Leg {
@@ -57,7 +56,7 @@ pub(super) struct Leg {
 }
 
 /// A power of two, so that a leg's address is found by a shift, for every cell.
-const _: () = assert!(size_of::<Leg>() == 128 && offset_of!(Leg, path.cwnd) < LINE);
+const _: () = assert!(size_of::<Leg>() == 128 && offset_of!(Leg, path.cwnd) <= NEAR);
 
 /// `passed_by` of a leg on which padding has passed no message: no set releases that many.
 pub(super) const NOT_PASSED: u64 = u64::MAX;

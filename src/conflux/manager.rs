@@ -54,7 +54,7 @@ impl<E> Manager<E> {
     /// True when no set is remembered.
     #[allow(dead_code, reason = "goes with len()")]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.sets.is_empty()
     }
 
     /// Sets whose nonce has the same hash, nearly always at most one. The caller compares the nonces.

@@ -5,7 +5,7 @@ use super::route::Part;
 use super::stream::{Stream, StreamUse, Streams};
 use super::stream_write::{DataHead, Written};
 use crate::base::time::NEVER;
-use crate::base::{limits, Arena, Hops, Id, Nanos, LINE};
+use crate::base::{limits, Arena, Hops, Id, Nanos, LINE, NEAR};
 use crate::conflux::choice::Path;
 use crate::conflux::set::{
     Contradiction, Fate, HeldRun, LegNumbers, LegStats, Numbers, Plan, Refusal, SetStats, SetSums, Unfit,
@@ -49,8 +49,11 @@ pub struct Controller {
 }
 
 /// The legs of each set begin a line of the processor's cache, if the first slot does.
-const _: () = assert!(Arena::<Controller>::AFTER_ID + offset_of!(Controller, set) + Set::LEGS == LINE);
-const _: () = assert!(Arena::<Controller>::SLOT % LINE == 0);
+const _: () = {
+    const SET: usize = Arena::<Controller>::AFTER_ID + offset_of!(Controller, set);
+    assert!(SET + Set::LEGS == LINE && SET + Set::NEEDED <= NEAR);
+    assert!(Arena::<Controller>::SLOT % LINE == 0);
+};
 
 /// Growth that the note need not show: a quarter of the bytes held.
 fn step(bytes: u64) -> u64 {

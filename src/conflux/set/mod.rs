@@ -13,6 +13,7 @@ mod tally;
 mod words;
 
 use hold::Outbox;
+use remember::Learnt;
 use tally::Tally;
 
 pub use named::Unfit;
@@ -22,12 +23,10 @@ pub use send::{Plan, Refusal};
 pub use stats::{LegStats, SetStats};
 pub use tally::{HeldRun, SetSums};
 
-use super::choice::on_time::Course;
-use super::choice::{self, random, Memo, Policy};
+use super::choice::{self, Policy};
 use super::handshake::{LinkState, Role};
 use super::leg::Leg;
 use super::legs::Legs;
-use super::meter::Meter;
 use super::teardown::{judge, Loss, Reason};
 use super::{Algorithm, Effect};
 use crate::base::{Hops, Id, Nanos};
@@ -75,8 +74,8 @@ impl SetTerms {
     }
 }
 
-/// One tunnel over several circuits. What a cell in order or a sent cell needs comes first, in the line of the
-/// processor's cache that the set's id stands in, and then the legs, each on lines of its own.
+/// One tunnel over several circuits. What each cell needs comes first, near the set's id, and then the legs, which
+/// begin a line of the processor's cache.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Set {
@@ -86,11 +85,6 @@ pub struct Set {
     next_held: u64,
     /// When a leg was used last.
     last_active: Nanos,
-    /// Messages that may follow on the sending leg before the choice is made again: until a report or change, the best
-    /// leg stays the best while it has room.
-    settled: u64,
-    /// DATA sent since the sending leg changed.
-    since_switch: u64,
     /// The leg that sends, [`NO_LEG`] for none.
     sender: LegIx,
     /// The leg used last, [`NO_LEG`] for none.
@@ -105,17 +99,24 @@ pub struct Set {
     /// A READY mark for this set is in the instruction queue.
     ready_marked: bool,
     role: Role,
+    /// Messages that may follow on the sending leg before the choice is made again: until a report or change, the best
+    /// leg stays the best while it has room.
+    settled: u64,
+    /// DATA sent since the sending leg changed.
+    since_switch: u64,
     legs: Legs,
     /// The lane that `next_held` heads: a leg's, or [`ORPHANS`].
-    next_lane: usize,
+    next_lane: LegIx,
     /// The leg that the host has named.
-    named: Option<usize>,
+    named: Option<LegIx>,
+    peer_ux: Ux,
+    zero_switches: u32,
+    launches: u32,
     /// How often the host was refused since it could send last: while it is not 0, the host waits for MAY_SEND.
     waiting: u64,
     policy: Policy,
-    /// What is remembered from choice to choice, and what is known of each leg; one for each place in `legs`.
-    flow: Course,
-    meters: Vec<Meter>,
+    /// What is remembered from choice to choice, and what is known of each leg; none while nobody reads it.
+    learnt: Option<Box<Learnt>>,
     /// The time of the call that runs.
     now: Nanos,
     /// Number at which the set has to send on the leg furthest behind, so that a SWITCH can still reach it.
@@ -127,9 +128,6 @@ pub struct Set {
     /// Length and join point, which all legs share.
     hops: Hops,
     terms: SetTerms,
-    peer_ux: Ux,
-    launches: u32,
-    zero_switches: u32,
     held: u64,
     /// The most messages held since none was held.
     run_peak: u64,
@@ -141,15 +139,18 @@ pub struct Set {
     held_bytes_peak: u64,
     switches_sent: u64,
     switches_received: u64,
-    tally: Tally,
+    /// Made with the first thing in it.
+    tally: Option<Box<Tally>>,
 }
 
 /// Value of `next_lane` for the messages in `orphans`.
-const ORPHANS: usize = usize::MAX;
+const ORPHANS: LegIx = NO_LEG;
 
 impl Set {
     /// Where the legs begin.
     pub const LEGS: usize = offset_of!(Set, legs);
+    /// Where that ends which each cell needs.
+    pub const NEEDED: usize = offset_of!(Set, settled);
 }
 
 /// No leg has this place: there are at most 16.
@@ -189,8 +190,6 @@ impl Set {
     /// A set without legs.
     pub fn new(role: Role, terms: SetTerms) -> Self {
         let policy = Policy::for_ux(Ux::NoOpinion);
-        let key = random::DrawKey::of(terms.nonce.as_bytes(), u8::from(role == Role::Client));
-        let flow = Course { memo: Memo { key, ..Memo::default() }, ..Course::default() };
         let mut set = Set {
             delivered: 0,
             next_held: NOTHING,
@@ -205,8 +204,7 @@ impl Set {
             resume_queued: false,
             ready_marked: false,
             policy,
-            flow,
-            meters: Vec::new(),
+            learnt: None,
             now: 0,
             catch_up_at: u64::MAX,
             settled: 0,
@@ -229,7 +227,7 @@ impl Set {
             held_bytes_peak: 0,
             switches_sent: 0,
             switches_received: 0,
-            tally: Tally::NEW,
+            tally: None,
         };
         set.peer_wants(Ux::NoOpinion);
         set
@@ -311,8 +309,12 @@ impl Set {
         Self::answered(leg, effects);
         let was_pending = leg.state.is_pending();
         let lane = leg.lane;
-        self.tally.sent_before = self.tally.sent_before.max(leg.sent);
+        let sent = leg.sent;
         *leg = Leg::VACANT;
+        if sent > 0 {
+            let tally = self.tally();
+            tally.sent_before = tally.sent_before.max(sent);
+        }
         // The lane is linked, not copied: it may be long, and so may the lanes of legs that went before.
         self.orphans.put(lane, store);
         if self.sender == ix {
@@ -323,7 +325,7 @@ impl Set {
         if self.last_leg == ix {
             self.last_leg = NO_LEG;
         }
-        self.named = self.named.filter(|&named| named != index);
+        self.named = self.named.filter(|&named| named != ix);
         self.note_rare();
         match verdict {
             Some(Reason::Last) => {
@@ -419,8 +421,7 @@ impl Set {
     /// Puts a leg into a vacant place, or a new one. The callers have checked the cap on legs.
     fn seat(&mut self, leg: Leg) -> LegIx {
         let ix = self.legs.seat(leg);
-        self.meters.resize(self.legs.len(), Meter::default());
-        self.meters[usize::from(ix)] = Meter::default();
+        self.learn_of_leg(ix);
         ix
     }
 
@@ -439,9 +440,7 @@ impl Set {
         if let Some(algorithm) = self.terms.algorithm {
             self.policy.algorithm = algorithm;
         }
-        if self.policy.algorithm.measures() && !measured {
-            self.begin_to_measure();
-        }
+        self.learn(measured);
         self.note_rare();
     }
 

@@ -20,15 +20,14 @@ impl Set {
     /// Names the leg on which all messages go from now on, with none gives the choice back to the algorithm. The name
     /// holds until the leg is lost.
     pub fn name_leg(&mut self, leg: Option<LegIx>, effects: &mut Vec<Effect>) -> Result<(), Unfit> {
-        let named = leg.map(usize::from);
-        if let Some(index) = named {
-            let leg = self.legs.get(index).filter(|leg| leg.path.linked).ok_or(Unfit::NotLinked)?;
+        if let Some(ix) = leg {
+            let leg = self.legs.get(ix.into()).filter(|leg| leg.path.linked).ok_or(Unfit::NotLinked)?;
             if self.sent_last().saturating_sub(leg.sent) > limits::SWITCH_DELTA_MAX {
                 return Err(Unfit::TooFarBehind);
             }
         }
-        if self.named != named {
-            self.named = named;
+        if self.named != leg {
+            self.named = leg;
             self.note_rare();
             self.settled = 0;
             // What waited for one leg may now go on another.
@@ -57,7 +56,7 @@ impl Set {
     /// what waits for it would wait for ever.
     #[inline]
     pub(super) fn named_after(&self, sent: u64) -> Option<usize> {
-        let index = self.named?;
+        let index = self.named?.into();
         let leg = self.legs.get(index).filter(|leg| leg.path.linked)?;
         (sent.saturating_sub(leg.sent) <= limits::SWITCH_DELTA_MAX).then_some(index)
     }
@@ -96,7 +95,11 @@ impl Set {
             0 => 0,
             _ => self.held_end().saturating_add(messages),
         };
-        if std::mem::replace(&mut self.flow.memo.queue_end, end) == end {
+        if self.learnt.is_none() && end != 0 {
+            self.begin_to_measure();
+        }
+        let Some(flow) = self.flow_mut() else { return false };
+        if std::mem::replace(&mut flow.memo.queue_end, end) == end {
             return false;
         }
         if self.policy.algorithm.remembers() {
@@ -109,13 +112,17 @@ impl Set {
 
     /// A message is held here: it is known to wait, with those before it.
     pub(super) fn expect_held(&mut self) {
-        self.flow.memo.queue_end = self.flow.memo.queue_end.max(self.held_end());
+        let end = self.held_end();
+        if let Some(flow) = self.flow_mut() {
+            flow.memo.queue_end = flow.memo.queue_end.max(end);
+        }
     }
 
     /// The host has more to send than is held here. Nobody knows how much, unless the host has said so.
     pub(super) fn expect_more(&mut self) {
-        if self.flow.memo.queue_end <= self.held_end() {
-            self.flow.memo.queue_end = 0;
+        let end = self.held_end();
+        if let Some(flow) = self.flow_mut().filter(|flow| flow.memo.queue_end <= end) {
+            flow.memo.queue_end = 0;
         }
     }
 

@@ -72,8 +72,9 @@ impl Set {
         // host did not report.
         let moved = self.sending() != sending
             || sending.is_some_and(|index| self.legs.get(index).map(|leg| leg.sent) != Some(sent_after(index)));
-        self.tally.delivered_outside =
-            self.tally.delivered_outside.wrapping_add(numbers.delivered).wrapping_sub(self.delivered);
+        let added = numbers.delivered.wrapping_sub(self.delivered);
+        let outside = &mut self.tally().delivered_outside;
+        *outside = outside.wrapping_add(added);
         let sent_before = self.highest_sent();
         for row in rows {
             if let Some(leg) = self.legs.get_mut(index_of(row)) {
@@ -86,10 +87,11 @@ impl Set {
             }
         }
         let added = self.highest_sent().wrapping_sub(sent_before);
-        self.tally.sent_outside = self.tally.sent_outside.wrapping_add(added);
+        let outside = &mut self.tally().sent_outside;
+        *outside = outside.wrapping_add(added);
         if self.sending() != sending {
             self.since_switch = 0;
-            self.flow.began_at = self.highest_sent();
+            self.note_began(self.highest_sent());
         }
         self.sender = sending.map_or(NO_LEG, |index| index as LegIx);
         self.bare &= !moved;

@@ -6,7 +6,6 @@ use crate::base::{limits, Id, Nanos};
 use crate::conflux::choice::on_time::Chosen;
 use crate::conflux::choice::{self, choose, Algorithm};
 use crate::conflux::leg::Report;
-use crate::conflux::meter::Meter;
 use crate::conflux::Effect;
 use crate::wire::Command;
 
@@ -221,7 +220,7 @@ impl Set {
         if self.sender != plan.ix {
             self.sender = plan.ix;
             self.since_switch = 0;
-            self.flow.began_at = plan.number - 1;
+            self.note_began(plan.number - 1);
             if plan.delta != 0 {
                 self.switches_sent += 1;
             }
@@ -246,7 +245,7 @@ impl Set {
         let delta = (sent - leg.sent) as u32;
         leg.sent = sent;
         self.sender = ix;
-        self.flow.began_at = sent;
+        self.note_began(sent);
         self.settled = 0;
         self.bare = true;
         self.since_switch = 0;
@@ -299,7 +298,8 @@ impl Set {
     pub fn report(&mut self, ix: LegIx, report: &Report, now: Nanos, effects: &mut Vec<Effect>) {
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
             if self.policy.algorithm.measures() {
-                if let Some(meter) = self.meters.get_mut(usize::from(ix)) {
+                let learnt = self.learnt.as_mut();
+                if let Some(meter) = learnt.and_then(|learnt| learnt.meters.get_mut(usize::from(ix))) {
                     let acked = leg.path.inflight.saturating_sub(report.inflight);
                     let rtt = if report.rtt == 0 { leg.path.rtt } else { report.rtt };
                     if acked > 0 {
@@ -387,7 +387,7 @@ impl Set {
         }
         let room = (leg.path.cwnd - leg.path.inflight).min(to_catch_up);
         let kept = if self.policy.algorithm.remembers() {
-            self.flow.until.saturating_sub(leg.sent)
+            self.learnt.as_ref().map_or(0, |learnt| learnt.flow.until.saturating_sub(leg.sent))
         } else if self.policy.algorithm.stays_while_ready() {
             run
         } else {
@@ -400,7 +400,7 @@ impl Set {
     #[inline(never)]
     fn kept_by_rare_rules(&self, ix: LegIx, kept: u64) -> u64 {
         if let Some(named) = self.named {
-            return if named == usize::from(ix) { u64::MAX } else { 0 };
+            return if named == ix { u64::MAX } else { 0 };
         }
         if self.policy.saves_memory {
             return 0;
@@ -463,8 +463,8 @@ impl Set {
         if self.policy.algorithm.remembers() {
             if self.settled > 0 {
                 // By whichever way a message comes, the choice is kept for its run.
-                let run = self.settled;
-                return self.sending().map(|leg| Chosen { leg, run, lends: self.flow.lends }).ok_or(NEVER);
+                let (run, lends) = (self.settled, self.learnt.as_ref().is_some_and(|learnt| learnt.flow.lends));
+                return self.sending().map(|leg| Chosen { leg, run, lends }).ok_or(NEVER);
             }
             return self.choose_by_memory(sent, may).or_else(|at| self.choose_after_silence(may).ok_or(at));
         }
@@ -484,18 +484,14 @@ impl Set {
 
     /// How long the host waits, or else the messages that padding held back.
     fn silence(&self) -> Nanos {
-        let since = if self.waiting == 0 { self.last_active } else { self.tally.waits_since };
+        let since = if self.waiting == 0 { self.last_active } else { self.told_tally().waits_since };
         self.now.saturating_sub(since)
     }
 
     fn choose_by_memory(&self, sent: u64, may: impl Fn(usize) -> bool + Copy) -> Result<Chosen, Nanos> {
         let legs = self.measured_legs().filter(move |&(index, ..)| may(index));
-        choice::choose_by_memory(self.policy.algorithm, self.now, &self.flow, self.sending(), sent, legs)
-    }
-
-    pub(super) fn measured_legs(&self) -> impl Iterator<Item = (usize, &choice::Path, &Meter, u64)> + Clone {
-        let legs = self.legs.iter().zip(&self.meters).enumerate();
-        legs.map(|(index, (leg, meter))| (index, &leg.path, meter, u64::from(leg.sendme_inc)))
+        let flow = &self.learnt.as_ref().ok_or(NEVER)?.flow;
+        choice::choose_by_memory(self.policy.algorithm, self.now, flow, self.sending(), sent, legs)
     }
 
     /// When the choice has to be made again although no report has come: a message waits, or the host does, for a leg
@@ -546,7 +542,8 @@ impl Set {
     #[cold]
     #[inline(never)]
     fn note_wait(&mut self) {
-        self.flow.memo.waits |= self.named.is_none() && self.legs.iter().any(|leg| leg.path.ready());
+        let waits = self.named.is_none() && self.legs.iter().any(|leg| leg.path.ready());
+        self.flow_mut().into_iter().for_each(|flow| flow.memo.waits |= waits);
     }
 
     fn is_far_behind(&self, index: usize, sent: u64) -> bool {
@@ -566,7 +563,7 @@ impl Set {
             return Err(Refusal::NotDecided);
         }
         self.sender = index as LegIx;
-        self.flow.began_at = sent;
+        self.note_began(sent);
         self.settled = 0;
         self.since_switch = 0;
         Ok(())
