@@ -4,6 +4,8 @@
 //! An id is 64 bits: index (24) · generation (24) · owner (16). Generations start at 1, so no id is 0. A slot whose
 //! generation would wrap is retired, so an engine never gives out the same id twice.
 
+use std::mem::offset_of;
+
 /// An id as it crosses the C ABI, packed into 64 bits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[repr(transparent)]
@@ -66,13 +68,28 @@ pub struct Arena<T> {
     owner: u16,
 }
 
+/// What comes first in a thing stands beside its id. (No alignment to a line: then a table could not grow in place.)
 #[derive(Debug)]
+#[repr(C)]
 struct Entry<T> {
     /// The whole id of the thing in this slot: one comparison tells living, stale and foreign ids apart. A vacant slot
     /// keeps the last id, but with the index of another slot, so that no look-up matches it.
     id: u64,
     /// The default while vacant, so that a look-up needs nothing but the id.
     value: T,
+}
+
+/// Bytes in a line of the processor's cache.
+pub const LINE: usize = 64;
+/// Bytes that stand in one line also where a table begins 16 bytes behind a line's beginning: so large blocks of glibc
+/// do.
+pub const NEAR: usize = 48;
+
+impl<T> Arena<T> {
+    /// Bytes of a slot.
+    pub const SLOT: usize = size_of::<Entry<T>>();
+    /// Where in its slot a thing begins, after its id.
+    pub const AFTER_ID: usize = offset_of!(Entry<T>, value);
 }
 
 impl<T: Default> Arena<T> {
@@ -107,6 +124,7 @@ impl<T: Default> Arena<T> {
             None => {
                 let index = self.slots.len() as u32;
                 let generation = self.trimmed.pop().unwrap_or(0);
+                self.grow();
                 self.slots.push(Entry { id: vacant(Id::pack(self.owner, generation, index)), value: T::default() });
                 index
             }
@@ -117,6 +135,13 @@ impl<T: Default> Arena<T> {
         slot.value = value;
         self.len += 1;
         Ok(id)
+    }
+
+    /// Makes room for one more slot, and for a quarter more than there are: less of it stays empty than by doubling.
+    fn grow(&mut self) {
+        if self.slots.len() == self.slots.capacity() {
+            self.slots.reserve_exact((self.slots.len() / 4).max(4));
+        }
     }
 
     /// Takes a thing out; its id is stale from now on. `None` when the id names nothing.
@@ -171,6 +196,13 @@ impl<T: Default> Arena<T> {
             Some(slot) if slot.id == id.0 => Some(&mut slot.value),
             _ => None,
         }
+    }
+
+    /// The thing of an id that is known to be alive, found without another comparison of ids.
+    #[inline(always)]
+    pub fn living_mut(&mut self, id: Id) -> Option<&mut T> {
+        debug_assert!(self.get(id).is_some(), "{id:?} is alive");
+        self.slots.get_mut(id.index() as usize).map(|slot| &mut slot.value)
     }
 
     /// True for an id that this arena gave out, alive or stale.

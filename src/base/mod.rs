@@ -5,6 +5,7 @@
 pub mod arena;
 pub mod budget;
 pub mod consensus;
+mod hashed;
 pub mod holders;
 pub mod hops;
 pub mod limits;
@@ -14,10 +15,11 @@ pub mod sync;
 pub mod time;
 pub mod timer;
 
-pub use arena::{Arena, Id, IdError};
+pub use arena::{Arena, Id, IdError, LINE, NEAR};
 pub use budget::{Budget, Over};
+pub use hashed::Hashed;
 pub use holders::Holders;
-pub use hops::Hops;
+pub use hops::{Hops, Length};
 pub use pool::Pool;
 pub use time::{Clock, Nanos};
 pub use timer::Timers;

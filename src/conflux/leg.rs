@@ -3,8 +3,9 @@
 use super::choice::{Path, UNMEASURED};
 use super::handshake::LinkState;
 use crate::base::time::NEVER;
-use crate::base::{limits, Id, Nanos};
+use crate::base::{limits, Id, Nanos, NEAR};
 use crate::message::Lane;
+use std::mem::offset_of;
 
 /// State of a leg's congestion control, reported by the host or by the circuit's reactor.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +24,14 @@ pub struct Report {
     pub blocked: bool,
 }
 
-/// A leg. A vacant place has no key and is never linked.
+/// A leg. A vacant place has no key and is never linked. What each cell needs comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Leg {
+    /// Absolute number of the last message received on the leg.
+    pub received: u64,
+    /// Absolute number of the last message sent on the leg.
+    pub sent: u64,
     /// Id of the circuit in the engine; [`Id::NONE`] for a vacant place.
     pub key: Id,
     /// The host's tag of the circuit.
@@ -33,20 +39,16 @@ pub(super) struct Leg {
     pub state: LinkState,
     /// A SWITCH came on the leg, and no message after it.
     pub bare: bool,
-    pub path: Path,
-    /// Number of messages the set had released when padding last went out here while a message waited for another leg;
-    /// [`NOT_PASSED`] before the first time. (Not an Option: that would make the leg larger than 128 bytes.)
-    pub passed_by: u64,
     /// LINK or LINKED has left; before that no answer can come. (Not an Option in `asked_at`, for the leg's size.)
     pub asked: bool,
     /// At least one report came.
     pub is_reported: bool,
-    /// Absolute number of the last message sent on the leg.
-    pub sent: u64,
-    /// Absolute number of the last message received on the leg.
-    pub received: u64,
-    pub lane: Lane,
     pub sendme_inc: u32,
+    pub path: Path,
+    pub lane: Lane,
+    /// Number of messages the set had released when padding last went out here while a message waited for another leg;
+    /// [`NOT_PASSED`] before the first time. (Not an Option: that would make the leg larger than 128 bytes.)
+    pub passed_by: u64,
     /// When the handshake has to be complete; [`NEVER`] without a limit.
     pub deadline: Nanos,
     /// When LINK or LINKED left: the start of the first round trip.
@@ -54,30 +56,33 @@ pub(super) struct Leg {
 }
 
 /// A power of two, so that a leg's address is found by a shift, for every cell.
-const _: () = assert!(size_of::<Leg>() == 128);
+const _: () = assert!(size_of::<Leg>() == 128 && offset_of!(Leg, path.cwnd) <= NEAR);
 
 /// `passed_by` of a leg on which padding has passed no message: no set releases that many.
 pub(super) const NOT_PASSED: u64 = u64::MAX;
 
 impl Leg {
+    /// A place without a leg.
+    pub const VACANT: Leg = Leg {
+        received: 0,
+        sent: 0,
+        key: Id::NONE,
+        tag: 0,
+        state: LinkState::Unlinked,
+        bare: false,
+        asked: false,
+        is_reported: false,
+        sendme_inc: limits::SENDME_INC_DEFAULT,
+        path: Path::UNKNOWN,
+        lane: Lane::EMPTY,
+        passed_by: NOT_PASSED,
+        deadline: NEVER,
+        asked_at: 0,
+    };
+
     pub fn new(key: Id, state: LinkState) -> Self {
         let path = Path { linked: state == LinkState::Linked, ..Path::UNKNOWN };
-        Leg {
-            key,
-            tag: 0,
-            state,
-            bare: false,
-            path,
-            passed_by: NOT_PASSED,
-            asked: false,
-            is_reported: false,
-            sent: 0,
-            received: 0,
-            lane: Lane::EMPTY,
-            sendme_inc: limits::SENDME_INC_DEFAULT,
-            deadline: NEVER,
-            asked_at: 0,
-        }
+        Leg { key, state, path, ..Leg::VACANT }
     }
 
     pub fn is_live(&self) -> bool {

@@ -4,22 +4,20 @@
 //! a guess was right, so sets are found by a hash under the host's key, and nonces are compared in constant time.
 
 use super::handshake::Role;
-use crate::base::Id;
+use crate::base::{Hashed, Id};
 use crate::wire::conflux::Nonce;
 use siphasher::sip::SipHasher24;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::Hasher;
-use std::ops::Bound;
 
 /// Sets by role and nonce, each with an entry of type `E`. One process can be client and exit.
 pub struct Manager<E = ()> {
     key: [u8; 16],
-    sets: BTreeMap<SetKey, E>,
+    sets: Hashed<(Role, Id), E>,
 }
 
-/// Key of a set in a [`Manager`]: its role, the hash of its nonce, its id.
-pub type SetKey = (Role, u64, Id);
+/// Key of a set in a [`Manager`]: the hash of its nonce, its role, its id.
+pub type SetKey = (u64, (Role, Id));
 
 /// Shows the number of sets, and not the secret key.
 impl<E> fmt::Debug for Manager<E> {
@@ -45,7 +43,7 @@ impl<E> Manager<E> {
     pub fn new(seed: &[u8; 32]) -> Self {
         let mut key = [0; 16];
         key.copy_from_slice(&seed[..16]);
-        Manager { key, sets: BTreeMap::new() }
+        Manager { key, sets: Hashed::NONE }
     }
 
     /// Number of sets remembered.
@@ -62,17 +60,19 @@ impl<E> Manager<E> {
     /// Sets whose nonce has the same hash, nearly always at most one. The caller compares the nonces.
     pub fn candidates(&self, role: Role, nonce: &Nonce) -> impl Iterator<Item = (Id, &E)> {
         let hash = self.hash(nonce);
-        self.sets.range((role, hash, Id(0))..=(role, hash, Id(u64::MAX))).map(|(&(_, _, set), entry)| (set, entry))
+        let from = self.sets.from((hash, (role, Id(0))));
+        from.take_while(move |((of, (as_role, _)), _)| (*of, *as_role) == (hash, role))
+            .map(|((_, (_, set)), entry)| (set, entry))
     }
 
     /// Remembers a set with an entry.
     pub fn insert_with(&mut self, role: Role, nonce: &Nonce, set: Id, entry: E) {
-        self.sets.insert((role, self.hash(nonce), set), entry);
+        self.sets.insert((self.hash(nonce), (role, set)), entry);
     }
 
     /// Forgets a set: its nonce is free from now on.
     pub fn remove(&mut self, role: Role, nonce: &Nonce, set: Id) -> Option<E> {
-        self.sets.remove(&(role, self.hash(nonce), set))
+        self.sets.remove((self.hash(nonce), (role, set)))
     }
 
     /// One step of a walk over all sets: looks at up to `most` sets behind `after`, and moves the entries for which
@@ -84,11 +84,12 @@ impl<E> Manager<E> {
         over: impl Fn(&E) -> bool,
         out: &mut Vec<E>,
     ) -> Option<SetKey> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut walk = self.sets.range((from, Bound::Unbounded)).map(|(&key, entry)| (key, over(entry)));
-        let seen: Vec<(SetKey, bool)> = walk.by_ref().take(most).collect();
-        let more = walk.next().is_some();
-        out.extend(seen.iter().filter(|(_, over)| *over).filter_map(|(key, _)| self.sets.remove(key)));
+        let from = after.unwrap_or((0, (Role::Client, Id(0))));
+        let behind = self.sets.from(from).filter(|&(key, _)| Some(key) != after);
+        let mut seen: Vec<(SetKey, bool)> = behind.take(most + 1).map(|(key, entry)| (key, over(entry))).collect();
+        let more = seen.len() > most;
+        seen.truncate(most);
+        out.extend(seen.iter().filter(|(_, over)| *over).filter_map(|&(key, _)| self.sets.remove(key)));
         seen.last().filter(|_| more).map(|&(key, _)| key)
     }
 

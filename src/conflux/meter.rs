@@ -156,9 +156,9 @@ impl Meter {
         }
     }
 
-    /// A meter of the same leg that knows no more than its round trip.
-    pub fn anew(&self) -> Meter {
-        Meter { base: self.base, empty: self.empty, ..Meter::default() }
+    /// A meter that knows no more than a round trip.
+    pub fn of(rtt: Nanos) -> Meter {
+        Meter { base: rtt, empty: rtt, ..Meter::default() }
     }
 
     /// A round trip was measured.
@@ -329,7 +329,7 @@ mod tests {
                     meter.heard(now, cells.max(1), rtt);
                     prop_assert!(meter.empty <= meter.base && meter.base <= rtt);
                 }
-                let _ = (meter.waited(now), meter.hidden(), meter.is_idle(now, cells), meter.anew());
+                let _ = (meter.waited(now), meter.hidden(), meter.is_idle(now, cells));
             }
         }
     }

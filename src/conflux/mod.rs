@@ -7,6 +7,7 @@
 pub mod choice;
 pub mod handshake;
 mod leg;
+mod legs;
 pub mod manager;
 pub mod meter;
 pub mod set;

@@ -18,7 +18,7 @@ impl Engine {
         self.enter(now);
         self.check_drained()?;
         let is_relay = config.role == Role::Exit;
-        let mut circuit = Circuit { place: Place::Alone, config: config.into(), reactor, ..Circuit::default() };
+        let mut circuit = Circuit { reactor, ..Circuit::new(config) };
         circuit.find_plain_hop();
         let id = self.circuits.insert(circuit);
         let id = id.map_err(|_| Blocked::Full)?;

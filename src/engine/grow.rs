@@ -46,7 +46,7 @@ impl Engine {
         }
         let terms = if is_run { Some(self.hop_terms(growth.class, growth.sendme_inc)?) } else { None };
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(Misuse::StaleId.into()) };
-        circuit.config.hops = hops;
+        circuit.set_hops(hops);
         circuit.config.flags.replace(CircuitFlags::LAST_HOP, growth.flags);
         if let (Some(reactor), Some((params, inc))) = (&mut circuit.reactor, terms) {
             reactor.grow(last, params, inc);

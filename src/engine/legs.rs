@@ -42,7 +42,7 @@ impl Engine {
             return Err(Misuse::TooManyLaunches.into());
         }
         for &circuit in circuits {
-            let hops = self.circuits.lookup(circuit)?.config.hops;
+            let hops = self.circuits.lookup(circuit)?.hops();
             if let Some(state) = self.sets.get_mut(set) {
                 let ix = state.launch(circuit, hops);
                 if are_built {
@@ -92,7 +92,7 @@ impl Engine {
             return Err(Misuse::LegMismatch.into());
         }
         self.check_room(set, 1)?;
-        let hops = self.circuits.lookup(circuit)?.config.hops;
+        let hops = self.circuits.lookup(circuit)?.hops();
         let was_usable = self.set_stats(set)?.usable;
         if let Some(state) = self.sets.get_mut(set) {
             let ix = state.adopt(circuit, hops, ux, rtt, &mut self.out.effects);
@@ -130,7 +130,7 @@ impl Engine {
             Err(Misuse::Role.into())
         } else if !config.flags.has(CircuitFlags::VEGAS) {
             Err(Misuse::NoVegas.into())
-        } else if (config.role, config.hops) != (like.role, like.hops)
+        } else if (config.role, candidate.hops()) != (like.role, model.hops())
             || config.flags.has(CircuitFlags::REACTOR) != like.flags.has(CircuitFlags::REACTOR)
         {
             Err(Misuse::LegMismatch.into())

@@ -195,7 +195,7 @@ impl Engine {
 
     fn is_named(&self, id: Id) -> bool {
         let of_set = self.sets.get(id).is_some_and(|state| state.is_named());
-        let of_circuit = self.circuits.get(id).and_then(|circuit| circuit.standing.as_ref());
+        let of_circuit = self.circuits.get(id).and_then(|circuit| circuit.standing());
         of_set || of_circuit.is_some_and(|standing| standing.is_named())
     }
 
@@ -256,9 +256,9 @@ impl Engine {
             return self.sets.get_mut(id).is_some_and(|state| state.shrank(&self.held.store, now));
         }
         let Some(circuit) = self.circuits.get_mut(id) else { return false };
-        circuit.away.iter_mut().for_each(|away| away.look(now));
+        circuit.away_mut().into_iter().for_each(|away| away.look(now));
         let (bytes, since) = (circuit.bytes(), circuit.since(&self.held.store, now));
-        let Some(standing) = &circuit.standing else { return false };
+        let Some(standing) = circuit.standing() else { return false };
         let known = (standing.bytes(), standing.since());
         standing.settle(bytes, since);
         known != (standing.bytes(), standing.since())
@@ -283,7 +283,7 @@ impl Engine {
     #[allow(dead_code, reason = "tests and the simulation compare")]
     pub fn held_by_hand(&self) -> (u64, u64) {
         let sets: u64 = self.sets.all().map(|state| state.held_bytes() + state.outbox_bytes()).sum();
-        let own = |circuit: &Circuit| circuit.bytes() - circuit.away.as_ref().map_or(0, |away| away.bytes());
+        let own = |circuit: &Circuit| circuit.bytes() - circuit.away().map_or(0, |away| away.bytes());
         let circuits: u64 = self.circuits.all().map(own).sum();
         let crossing = self.held.store.budget().crossing();
         let of_sets = self.sets.all().filter_map(|state| state.streams.as_ref());

@@ -4,6 +4,7 @@ use crate::base::{Id, Nanos};
 use crate::conflux::{Fault, Role};
 use crate::engine::out::insn::Queued;
 use crate::engine::padding::tell_received;
+use crate::engine::slot::Apart;
 use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::event::{Class, Event};
 use crate::message::{cost_of, Message};
@@ -44,17 +45,12 @@ impl Engine {
         if is_full || !self.try_enter(now) {
             return None;
         }
-        let Some(Circuit {
-            place: Place::Alone,
-            config,
-            padding: None,
-            reactor: Some(reactor),
-            away: None,
-            standing: Some(standing),
-        }) = self.circuits.get_mut(id)
+        let Some(Circuit { place: Place::Alone, config, padding: None, reactor: Some(reactor), apart: Some(apart) }) =
+            self.circuits.get_mut(id)
         else {
             return None;
         };
+        let Apart { away: None, standing: Some(standing), .. } = &**apart else { return None };
         let goes_on = config.flags.has(CircuitFlags::EXTENDED) && config.role == Role::Exit;
         let edge = reactor.edge(from.opposite());
         if !goes_on || !edge.keeps(&self.settings.marks) {

@@ -1,7 +1,7 @@
 //! One circuit in the engine: its place and its parts.
 
 use crate::base::time::NEVER;
-use crate::base::{Hops, Id, Nanos};
+use crate::base::{limits, Arena, Hops, Id, Length, Nanos, LINE};
 use crate::conflux::{LegIx, Role};
 use crate::engine::spread::places::Away;
 use crate::engine::{CircuitConfig, CircuitFlags};
@@ -10,44 +10,117 @@ use crate::message::Store;
 use crate::padding::Padding;
 use crate::reactor::{part, Position, Reactor, Side};
 
+/// With its id it takes one line of the processor's cache. What each cell needs comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Circuit {
     pub place: Place,
     pub config: Kept,
-    /// Made with the first padder.
-    pub padding: Option<Box<Padding>>,
     /// There when circflow runs the circuit.
     pub reactor: Option<Box<Reactor>>,
+    /// Made with the first padder.
+    pub padding: Option<Box<Padding>>,
+    /// Made with the first thing in it.
+    pub apart: Option<Box<Apart>>,
+}
+
+const _: () = assert!(Arena::<Circuit>::SLOT == LINE);
+
+/// What few circuits have.
+#[derive(Debug)]
+pub(super) struct Apart {
+    /// The host's number of the last relay.
+    join: u64,
+    /// Messages that may be held for sending.
+    held_sends_max: u32,
     /// There while the circuit is a leg of a set on another engine.
     pub away: Option<Box<Away>>,
     /// How much the circuit holds, for all threads to read; none before it first held something.
     pub standing: Option<Standing>,
 }
 
-/// The part of [`CircuitConfig`] that is kept, and what follows from it.
+/// What holds for a circuit that has nothing apart.
+impl Default for Apart {
+    fn default() -> Self {
+        Apart { join: 0, held_sends_max: limits::HELD_SENDS_DEFAULT, away: None, standing: None }
+    }
+}
+
+/// The part of [`CircuitConfig`] that every circuit keeps, and what follows from it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kept {
     pub tag: u64,
-    pub role: Role,
-    pub hops: Hops,
     pub flags: CircuitFlags,
-    pub held_sends_max: u32,
+    pub role: Role,
+    pub hops: Length,
     /// The hop from which a leg's messages come, or [`NO_HOP`] where more than the set must see them: padding, the
     /// reactors, or nobody as it was extended. For every cell, one comparison in place of three.
     pub plain_hop: u16,
-}
-
-impl From<CircuitConfig> for Kept {
-    fn from(config: CircuitConfig) -> Kept {
-        let CircuitConfig { tag, role, hops, flags, held_sends_max, .. } = config;
-        Kept { tag, role, hops, flags, held_sends_max, plain_hop: NO_HOP }
-    }
 }
 
 /// No hop has this number.
 pub(super) const NO_HOP: u16 = u16::MAX;
 
 impl Circuit {
+    /// A circuit in no set, which nobody runs yet.
+    pub fn new(config: CircuitConfig) -> Circuit {
+        let CircuitConfig { tag, role, hops, flags, held_sends_max, .. } = config;
+        let config = Kept { tag, flags, role, hops: hops.length(), plain_hop: NO_HOP };
+        let mut circuit = Circuit { place: Place::Alone, config, reactor: None, padding: None, apart: None };
+        circuit.set_hops(hops);
+        if held_sends_max != circuit.held_sends_max() {
+            circuit.apart().held_sends_max = held_sends_max;
+        }
+        circuit
+    }
+
+    /// Room for what few circuits have.
+    pub fn apart(&mut self) -> &mut Apart {
+        self.apart.get_or_insert_default()
+    }
+
+    /// How long the circuit is, and where it ends.
+    pub fn hops(&self) -> Hops {
+        let join = self.apart.as_ref().map_or(0, |apart| apart.join);
+        Hops::of(self.config.hops, join)
+    }
+
+    /// Makes the circuit as long as this.
+    pub fn set_hops(&mut self, hops: Hops) {
+        self.config.hops = hops.length();
+        if hops != self.hops() {
+            self.apart().join = hops.join();
+        }
+    }
+
+    /// Cap on messages held for sending.
+    pub fn held_sends_max(&self) -> u32 {
+        self.apart.as_ref().map_or(limits::HELD_SENDS_DEFAULT, |apart| apart.held_sends_max)
+    }
+
+    /// There while the circuit is a leg of a set on another engine.
+    #[inline]
+    pub fn away(&self) -> Option<&Away> {
+        self.apart.as_ref()?.away.as_deref()
+    }
+
+    /// The same, mutable.
+    #[inline]
+    pub fn away_mut(&mut self) -> Option<&mut Away> {
+        self.apart.as_mut()?.away.as_deref_mut()
+    }
+
+    /// Takes out what makes it a leg of a set on another engine.
+    pub fn take_away(&mut self) -> Option<Box<Away>> {
+        self.apart.as_mut()?.away.take()
+    }
+
+    /// How much the circuit holds; none before it first held something.
+    #[inline]
+    pub fn standing(&self) -> Option<&Standing> {
+        self.apart.as_ref()?.standing.as_ref()
+    }
+
     /// It ends here, or at a client that is a service: whoever is at the join point may open a set (R7).
     pub fn answers_links(&self) -> bool {
         match self.config.role {
@@ -72,22 +145,22 @@ impl Circuit {
     pub fn bytes(&self) -> u64 {
         let edges = self.reactor.as_ref().map_or(0, |reactor| reactor.held_bytes());
         let held = self.padding.as_ref().map_or(0, |padding| padding.held_bytes);
-        held + edges + self.away.as_ref().map_or(0, |away| away.bytes())
+        held + edges + self.away().map_or(0, |away| away.bytes())
     }
 
     /// Notes that the circuit holds more than before.
     #[inline(always)]
     pub fn grew(&mut self, id: Id, ledger: &SharedLedger, now: Nanos) {
         let bytes = self.bytes();
-        Standing::grow(&mut self.standing, ledger, id, bytes, now);
+        Standing::grow(&mut self.apart().standing, ledger, id, bytes, now);
     }
 
     /// Notes that the last cell of an edge was taken. False when the circuit holds something else, or may have
     /// something on the way to another engine: then its age has to be written down anew.
     #[inline]
     pub fn note_emptied(&self) -> bool {
-        let holds_nothing = self.away.is_none() && self.bytes() == 0;
-        if let (true, Some(standing)) = (holds_nothing, &self.standing) {
+        let holds_nothing = self.away().is_none() && self.bytes() == 0;
+        if let (true, Some(standing)) = (holds_nothing, self.standing()) {
             standing.emptied();
         }
         holds_nothing
@@ -99,7 +172,7 @@ impl Circuit {
             [Side::Back, Side::Next].into_iter().filter_map(|side| store.since(reactor.edge_at(side).lane(), now))
         });
         let held = self.padding.as_ref().and_then(|padding| padding.first_held());
-        let away = self.away.as_ref().map(|away| away.since());
+        let away = self.away().map(|away| away.since());
         edges.chain(held.and_then(|lane| store.since(lane, now))).chain(away).min().unwrap_or(NEVER)
     }
 
@@ -140,9 +213,9 @@ impl Circuit {
 /// Fills a vacant place of the arena.
 impl Default for Circuit {
     fn default() -> Self {
-        let flags = CircuitFlags::default();
-        let config = Kept { tag: 0, role: Role::Exit, hops: Hops::NONE, flags, held_sends_max: 0, plain_hop: NO_HOP };
-        Circuit { place: Place::Closing, config, padding: None, reactor: None, away: None, standing: None }
+        let (flags, hops) = (CircuitFlags::default(), Hops::NONE.length());
+        let config = Kept { tag: 0, flags, role: Role::Exit, hops, plain_hop: NO_HOP };
+        Circuit { place: Place::Closing, config, reactor: None, padding: None, apart: None }
     }
 }
 

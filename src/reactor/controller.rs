@@ -5,7 +5,7 @@ use super::route::Part;
 use super::stream::{Stream, StreamUse, Streams};
 use super::stream_write::{DataHead, Written};
 use crate::base::time::NEVER;
-use crate::base::{limits, Arena, Hops, Id, Nanos};
+use crate::base::{limits, Arena, Hops, Id, Nanos, LINE, NEAR};
 use crate::conflux::choice::Path;
 use crate::conflux::set::{
     Contradiction, Fate, HeldRun, LegNumbers, LegStats, Numbers, Plan, Refusal, SetStats, SetSums, Unfit,
@@ -16,11 +16,20 @@ use crate::hub::{SharedLedger, Standing};
 use crate::message::{Delivery, Lane, Message, Store, TooSmall};
 use crate::wire::conflux::{Link, Switch, Ux};
 use crate::wire::Command;
+use std::mem::offset_of;
 use std::sync::Arc;
 
-/// A set with its streams.
+/// A set with its streams. What a cell needs comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Controller {
+    /// The join point's hop, if the host sends to it by itself and all legs are on this engine; else [`NO_HOP`]. For
+    /// every cell, one comparison instead of three.
+    host_hop: u16,
+    /// The set has, or had, legs on other engines.
+    is_spread: bool,
+    /// An instruction to close a leg is queued, and carries the tag that the set had then.
+    pub close_waits: bool,
     set: Set,
     /// The streams of the join point; none before the first BEGIN.
     pub streams: Option<Box<Streams>>,
@@ -35,16 +44,16 @@ pub struct Controller {
     crossing_since: Nanos,
     /// Earliest time at which the age of the held messages is looked up again.
     age_lookup_at: Nanos,
-    /// The join point's hop, if the host sends to it by itself and all legs are on this engine; else [`NO_HOP`]. For
-    /// every cell, one comparison instead of three.
-    host_hop: u16,
-    /// The set has, or had, legs on other engines.
-    is_spread: bool,
     /// When the set was made.
     pub since: Nanos,
-    /// An instruction to close a leg is queued, and carries the tag that the set had then.
-    pub close_waits: bool,
 }
+
+/// The legs of each set begin a line of the processor's cache, if the first slot does.
+const _: () = {
+    const SET: usize = Arena::<Controller>::AFTER_ID + offset_of!(Controller, set);
+    assert!(SET + Set::LEGS == LINE && SET + Set::NEEDED <= NEAR);
+    assert!(Arena::<Controller>::SLOT % LINE == 0);
+};
 
 /// Growth that the note need not show: a quarter of the bytes held.
 fn step(bytes: u64) -> u64 {
@@ -57,37 +66,29 @@ const NO_HOP: u16 = u16::MAX;
 /// An empty set, for a vacant place of the engine's table.
 impl Default for Controller {
     fn default() -> Self {
-        Controller {
-            set: Set::default(),
-            streams: None,
-            params: None,
-            standing: None,
-            crossing: 0,
-            crossing_since: NEVER,
-            age_lookup_at: 0,
-            host_hop: NO_HOP,
-            is_spread: false,
-            since: 0,
-            close_waits: false,
-        }
+        Controller::of(Set::default())
     }
 }
 
 impl Controller {
     /// A set without legs.
     pub fn new(role: Role, terms: SetTerms) -> Self {
+        Controller::of(Set::new(role, terms))
+    }
+
+    fn of(set: Set) -> Self {
         Controller {
-            set: Set::new(role, terms),
+            host_hop: NO_HOP,
+            is_spread: false,
+            close_waits: false,
+            set,
             streams: None,
             params: None,
             standing: None,
             crossing: 0,
             crossing_since: NEVER,
             age_lookup_at: 0,
-            host_hop: NO_HOP,
-            is_spread: false,
             since: 0,
-            close_waits: false,
         }
     }
 

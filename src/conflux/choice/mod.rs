@@ -18,13 +18,14 @@ use on_time::{Chosen, Course};
 
 /// State of one leg, from which the choice is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
 pub struct Path {
-    /// Round-trip time in nanoseconds, [`UNMEASURED`] when there is none.
-    pub rtt: u64,
-    /// Congestion window in cells.
-    pub cwnd: u64,
     /// DATA cells in flight. May be above `cwnd`, which can shrink.
     pub inflight: u64,
+    /// Congestion window in cells.
+    pub cwnd: u64,
+    /// Round-trip time in nanoseconds, [`UNMEASURED`] when there is none.
+    pub rtt: u64,
     /// The leg is linked, and the peer has been told. A leg without this is never chosen.
     pub linked: bool,
     /// The channel takes no more cells.

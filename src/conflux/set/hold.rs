@@ -97,7 +97,7 @@ impl Set {
     pub fn held_for(&self, ix: LegIx) -> (bool, bool) {
         let Some(&(command, _)) = self.outbox.waiting.front() else { return (false, false) };
         let is_carried = |plan: &Plan| {
-            let sending = self.sending.and_then(|sending| self.plan_on(sending as LegIx, command));
+            let sending = self.sending().and_then(|sending| self.plan_on(sending as LegIx, command));
             let leg = self.legs.get(usize::from(ix));
             plan.delta != 0 && sending.is_some() && leg.map(|leg| leg.passed_by) != Some(self.outbox.releases)
         };
@@ -197,7 +197,7 @@ impl Set {
         let has_room = command != Command::DATA || (leg.path.inflight < leg.path.cwnd && !leg.path.blocked);
         let sent = self.sent_last();
         let delta = sent.saturating_sub(leg.sent);
-        let only = if self.bare { self.sending } else { self.named_after(sent) };
+        let only = if self.bare { self.sending() } else { self.named_after(sent) };
         if !has_room || only.is_some_and(|only| only != index) || delta > limits::SWITCH_DELTA_MAX {
             return None;
         }

@@ -155,7 +155,7 @@ impl Set {
 
     /// A leg's round trip was measured; 0 when the clock did not move.
     fn saw(&mut self, ix: LegIx, rtt: Nanos) {
-        if let Some(meter) = self.meters.get_mut(usize::from(ix)).filter(|_| rtt != 0) {
+        if let Some(meter) = self.meter_mut(ix).filter(|_| rtt != 0) {
             meter.saw(rtt);
         }
     }

@@ -13,6 +13,7 @@ mod tally;
 mod words;
 
 use hold::Outbox;
+use remember::Learnt;
 use tally::Tally;
 
 pub use named::Unfit;
@@ -22,17 +23,17 @@ pub use send::{Plan, Refusal};
 pub use stats::{LegStats, SetStats};
 pub use tally::{HeldRun, SetSums};
 
-use super::choice::on_time::Course;
-use super::choice::{self, random, Memo, Policy};
+use super::choice::{self, Policy};
 use super::handshake::{LinkState, Role};
 use super::leg::Leg;
-use super::meter::Meter;
+use super::legs::Legs;
 use super::teardown::{judge, Loss, Reason};
 use super::{Algorithm, Effect};
 use crate::base::{Hops, Id, Nanos};
 use crate::message::{Lane, Lanes, Store, NOTHING};
 use crate::wire::conflux::{Link, Nonce, Ux};
 use crate::wire::fault::Cause;
+use std::mem::offset_of;
 
 /// A leg's place in its set; it stays the same while the leg is there.
 pub type LegIx = u8;
@@ -73,59 +74,60 @@ impl SetTerms {
     }
 }
 
-/// One tunnel over several circuits.
+/// One tunnel over several circuits. What each cell needs comes first, near the set's id, and then the legs, which
+/// begin a line of the processor's cache.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Set {
     /// Number of the last message delivered.
     delivered: u64,
     /// The lowest number held, [`NOTHING`] when no message is held: every arrival is compared with it.
     next_held: u64,
-    /// The lane that `next_held` heads: a leg's, or [`ORPHANS`].
-    next_lane: usize,
-    /// Leg places in the order in which they were first taken.
-    legs: Vec<Leg>,
-    /// The leg that sends.
-    sending: Option<usize>,
-    /// The leg that the host has named.
-    named: Option<usize>,
+    /// When a leg was used last.
+    last_active: Nanos,
+    /// The leg that sends, [`NO_LEG`] for none.
+    sender: LegIx,
+    /// The leg used last, [`NO_LEG`] for none.
+    last_leg: LegIx,
     /// The algorithm does not choose alone: the host has named a leg, or the policy keeps legs.
     rare: bool,
     usable: bool,
     /// A SWITCH was sent on the sending leg, and no message after it: the next message must go on that leg.
     bare: bool,
-    /// How often the host was refused since it could send last: while it is not 0, the host waits for MAY_SEND.
-    waiting: u64,
     /// MAY_SEND is queued, and the host has not taken it yet.
     resume_queued: bool,
     /// A READY mark for this set is in the instruction queue.
     ready_marked: bool,
+    role: Role,
+    /// Messages that may follow on the sending leg before the choice is made again: until a report or change, the best
+    /// leg stays the best while it has room.
+    settled: u64,
+    /// DATA sent since the sending leg changed.
+    since_switch: u64,
+    legs: Legs,
+    /// The lane that `next_held` heads: a leg's, or [`ORPHANS`].
+    next_lane: LegIx,
+    /// The leg that the host has named.
+    named: Option<LegIx>,
+    peer_ux: Ux,
+    zero_switches: u32,
+    launches: u32,
+    /// How often the host was refused since it could send last: while it is not 0, the host waits for MAY_SEND.
+    waiting: u64,
     policy: Policy,
-    /// What is remembered from choice to choice, and what is known of each leg; one for each place in `legs`.
-    flow: Course,
-    meters: Vec<Meter>,
+    /// What is remembered from choice to choice, and what is known of each leg; none while nobody reads it.
+    learnt: Option<Box<Learnt>>,
     /// The time of the call that runs.
     now: Nanos,
     /// Number at which the set has to send on the leg furthest behind, so that a SWITCH can still reach it.
     catch_up_at: u64,
-    /// Messages that may follow on the sending leg before the choice is made again: until a report or change, the best
-    /// leg stays the best while it has room.
-    settled: u64,
     /// Messages that wait to be sent.
     outbox: Outbox,
-    /// DATA sent since the sending leg changed.
-    since_switch: u64,
-    /// The leg used last ([`NO_LEG`] for none), and when.
-    last_leg: LegIx,
-    last_active: Nanos,
     /// Held messages of legs that have gone.
     orphans: Lanes,
-    role: Role,
     /// Length and join point, which all legs share.
     hops: Hops,
     terms: SetTerms,
-    peer_ux: Ux,
-    launches: u32,
-    zero_switches: u32,
     held: u64,
     /// The most messages held since none was held.
     run_peak: u64,
@@ -137,11 +139,19 @@ pub struct Set {
     held_bytes_peak: u64,
     switches_sent: u64,
     switches_received: u64,
-    tally: Tally,
+    /// Made with the first thing in it.
+    tally: Option<Box<Tally>>,
 }
 
 /// Value of `next_lane` for the messages in `orphans`.
-const ORPHANS: usize = usize::MAX;
+const ORPHANS: LegIx = NO_LEG;
+
+impl Set {
+    /// Where the legs begin.
+    pub const LEGS: usize = offset_of!(Set, legs);
+    /// Where that ends which each cell needs.
+    pub const NEEDED: usize = offset_of!(Set, settled);
+}
 
 /// No leg has this place: there are at most 16.
 const NO_LEG: LegIx = LegIx::MAX;
@@ -180,14 +190,12 @@ impl Set {
     /// A set without legs.
     pub fn new(role: Role, terms: SetTerms) -> Self {
         let policy = Policy::for_ux(Ux::NoOpinion);
-        let key = random::DrawKey::of(terms.nonce.as_bytes(), u8::from(role == Role::Client));
-        let flow = Course { memo: Memo { key, ..Memo::default() }, ..Course::default() };
         let mut set = Set {
             delivered: 0,
             next_held: NOTHING,
+            sender: NO_LEG,
+            legs: Legs::NONE,
             next_lane: ORPHANS,
-            legs: Vec::new(),
-            sending: None,
             named: None,
             rare: false,
             usable: false,
@@ -196,8 +204,7 @@ impl Set {
             resume_queued: false,
             ready_marked: false,
             policy,
-            flow,
-            meters: Vec::new(),
+            learnt: None,
             now: 0,
             catch_up_at: u64::MAX,
             settled: 0,
@@ -220,7 +227,7 @@ impl Set {
             held_bytes_peak: 0,
             switches_sent: 0,
             switches_received: 0,
-            tally: Tally::NEW,
+            tally: None,
         };
         set.peer_wants(Ux::NoOpinion);
         set
@@ -302,19 +309,23 @@ impl Set {
         Self::answered(leg, effects);
         let was_pending = leg.state.is_pending();
         let lane = leg.lane;
-        self.tally.sent_before = self.tally.sent_before.max(leg.sent);
-        *leg = Leg::new(Id::NONE, LinkState::Unlinked);
+        let sent = leg.sent;
+        *leg = Leg::VACANT;
+        if sent > 0 {
+            let tally = self.tally();
+            tally.sent_before = tally.sent_before.max(sent);
+        }
         // The lane is linked, not copied: it may be long, and so may the lanes of legs that went before.
         self.orphans.put(lane, store);
-        if self.sending == Some(index) {
+        if self.sender == ix {
             // The set goes on only if nothing was sent: then any leg may send first (SCH-10).
-            self.sending = None;
+            self.sender = NO_LEG;
             self.bare = false;
         }
         if self.last_leg == ix {
             self.last_leg = NO_LEG;
         }
-        self.named = self.named.filter(|&named| named != index);
+        self.named = self.named.filter(|&named| named != ix);
         self.note_rare();
         match verdict {
             Some(Reason::Last) => {
@@ -359,7 +370,7 @@ impl Set {
     /// when the host itself closed the set, or when a fault broke the order.
     fn rest(&mut self, cause: Cause, store: &Store) -> Option<Effect> {
         let mut lanes = std::mem::take(&mut self.orphans);
-        for leg in &mut self.legs {
+        for leg in self.legs.iter_mut() {
             lanes.put(std::mem::replace(&mut leg.lane, Lane::EMPTY), store);
         }
         // Numbers begin with 1, so 0 delivers none.
@@ -409,19 +420,15 @@ impl Set {
 
     /// Puts a leg into a vacant place, or a new one. The callers have checked the cap on legs.
     fn seat(&mut self, leg: Leg) -> LegIx {
-        let index = self.legs.iter().position(|place| !place.is_live()).unwrap_or_else(|| {
-            // Two is the usual number. A `Vec` would make room for four at once.
-            if self.legs.len() == self.legs.capacity() {
-                self.legs.reserve_exact(2);
-                self.meters.reserve_exact(2);
-            }
-            self.legs.push(Leg::new(Id::NONE, LinkState::Unlinked));
-            self.legs.len() - 1
-        });
-        self.legs[index] = leg;
-        self.meters.resize(self.legs.len(), Meter::default());
-        self.meters[index] = Meter::default();
-        index as LegIx
+        let ix = self.legs.seat(leg);
+        self.learn_of_leg(ix);
+        ix
+    }
+
+    /// The leg that sends.
+    #[inline(always)]
+    fn sending(&self) -> Option<usize> {
+        (self.sender != NO_LEG).then_some(self.sender.into())
     }
 
     /// Sets the peer's wish. The wish that came last counts, as in C Tor.
@@ -433,9 +440,7 @@ impl Set {
         if let Some(algorithm) = self.terms.algorithm {
             self.policy.algorithm = algorithm;
         }
-        if self.policy.algorithm.measures() && !measured {
-            self.begin_to_measure();
-        }
+        self.learn(measured);
         self.note_rare();
     }
 
@@ -458,7 +463,7 @@ impl Set {
         let others = || self.live().filter(move |&(other, _)| other != index).map(|(_, leg)| leg);
         Some(Loss {
             linked: leg.state.is_linked(),
-            sending: self.sending == Some(index),
+            sending: self.sending() == Some(index),
             sent: leg.sent,
             received: leg.received,
             inflight: leg.path.inflight,

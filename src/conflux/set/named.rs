@@ -20,15 +20,14 @@ impl Set {
     /// Names the leg on which all messages go from now on, with none gives the choice back to the algorithm. The name
     /// holds until the leg is lost.
     pub fn name_leg(&mut self, leg: Option<LegIx>, effects: &mut Vec<Effect>) -> Result<(), Unfit> {
-        let named = leg.map(usize::from);
-        if let Some(index) = named {
-            let leg = self.legs.get(index).filter(|leg| leg.path.linked).ok_or(Unfit::NotLinked)?;
+        if let Some(ix) = leg {
+            let leg = self.legs.get(ix.into()).filter(|leg| leg.path.linked).ok_or(Unfit::NotLinked)?;
             if self.sent_last().saturating_sub(leg.sent) > limits::SWITCH_DELTA_MAX {
                 return Err(Unfit::TooFarBehind);
             }
         }
-        if self.named != named {
-            self.named = named;
+        if self.named != leg {
+            self.named = leg;
             self.note_rare();
             self.settled = 0;
             // What waited for one leg may now go on another.
@@ -50,14 +49,14 @@ impl Set {
     /// Number of the last message sent.
     #[inline(always)]
     pub(super) fn sent_last(&self) -> u64 {
-        self.sending.and_then(|index| self.legs.get(index)).map_or(0, |leg| leg.sent)
+        self.legs.get(self.sender.into()).map_or(0, |leg| leg.sent)
     }
 
     /// The leg that the host has named, after so many messages. A leg that no SWITCH reaches any more does not count:
     /// what waits for it would wait for ever.
     #[inline]
     pub(super) fn named_after(&self, sent: u64) -> Option<usize> {
-        let index = self.named?;
+        let index = self.named?.into();
         let leg = self.legs.get(index).filter(|leg| leg.path.linked)?;
         (sent.saturating_sub(leg.sent) <= limits::SWITCH_DELTA_MAX).then_some(index)
     }
@@ -78,7 +77,7 @@ impl Set {
         // A leg whose messages the host keeps is open: the message goes into the host's queue.
         let is_open = |path: &Path| !(path.padded && path.holds);
         let open = |index: &usize| self.legs.get(*index).is_some_and(|leg| is_open(&leg.path));
-        let sending = self.sending.filter(open);
+        let sending = self.sending().filter(open);
         if self.bare {
             return sending;
         }
@@ -96,7 +95,11 @@ impl Set {
             0 => 0,
             _ => self.held_end().saturating_add(messages),
         };
-        if std::mem::replace(&mut self.flow.memo.queue_end, end) == end {
+        if self.learnt.is_none() && end != 0 {
+            self.begin_to_measure();
+        }
+        let Some(flow) = self.flow_mut() else { return false };
+        if std::mem::replace(&mut flow.memo.queue_end, end) == end {
             return false;
         }
         if self.policy.algorithm.remembers() {
@@ -109,13 +112,17 @@ impl Set {
 
     /// A message is held here: it is known to wait, with those before it.
     pub(super) fn expect_held(&mut self) {
-        self.flow.memo.queue_end = self.flow.memo.queue_end.max(self.held_end());
+        let end = self.held_end();
+        if let Some(flow) = self.flow_mut() {
+            flow.memo.queue_end = flow.memo.queue_end.max(end);
+        }
     }
 
     /// The host has more to send than is held here. Nobody knows how much, unless the host has said so.
     pub(super) fn expect_more(&mut self) {
-        if self.flow.memo.queue_end <= self.held_end() {
-            self.flow.memo.queue_end = 0;
+        let end = self.held_end();
+        if let Some(flow) = self.flow_mut().filter(|flow| flow.memo.queue_end <= end) {
+            flow.memo.queue_end = 0;
         }
     }
 

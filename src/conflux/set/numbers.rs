@@ -1,6 +1,6 @@
 //! Export and import of a set's numbers, for a host that keeps the numbers in its own structs.
 
-use super::{LegIx, Set};
+use super::{LegIx, Set, NO_LEG};
 use crate::base::{limits, Id};
 use crate::conflux::Effect;
 
@@ -27,7 +27,7 @@ pub struct LegNumbers {
 impl Set {
     /// Returns the numbers; the legs in order of their places.
     pub fn export(&self) -> (Numbers, Vec<LegNumbers>) {
-        let sending = self.sending.and_then(|index| self.legs.get(index)).map_or(Id::NONE, |leg| leg.key);
+        let sending = self.legs.get(self.sender.into()).map_or(Id::NONE, |leg| leg.key);
         let legs = self.live().map(|(_, leg)| LegNumbers { leg: leg.key, sent: leg.sent, received: leg.received });
         (Numbers { delivered: self.delivered, sending }, legs.collect())
     }
@@ -70,10 +70,11 @@ impl Set {
         }
         // A SWITCH no longer waits for its message when the sending leg has changed, or has sent a message that the
         // host did not report.
-        let moved = self.sending != sending
+        let moved = self.sending() != sending
             || sending.is_some_and(|index| self.legs.get(index).map(|leg| leg.sent) != Some(sent_after(index)));
-        self.tally.delivered_outside =
-            self.tally.delivered_outside.wrapping_add(numbers.delivered).wrapping_sub(self.delivered);
+        let added = numbers.delivered.wrapping_sub(self.delivered);
+        let outside = &mut self.tally().delivered_outside;
+        *outside = outside.wrapping_add(added);
         let sent_before = self.highest_sent();
         for row in rows {
             if let Some(leg) = self.legs.get_mut(index_of(row)) {
@@ -86,12 +87,13 @@ impl Set {
             }
         }
         let added = self.highest_sent().wrapping_sub(sent_before);
-        self.tally.sent_outside = self.tally.sent_outside.wrapping_add(added);
-        if self.sending != sending {
+        let outside = &mut self.tally().sent_outside;
+        *outside = outside.wrapping_add(added);
+        if self.sending() != sending {
             self.since_switch = 0;
-            self.flow.began_at = self.highest_sent();
+            self.note_began(self.highest_sent());
         }
-        self.sending = sending;
+        self.sender = sending.map_or(NO_LEG, |index| index as LegIx);
         self.bare &= !moved;
         self.settled = 0;
         self.delivered = numbers.delivered;

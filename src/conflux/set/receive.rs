@@ -96,7 +96,7 @@ impl Set {
         }
         if number < self.next_held {
             self.next_held = number;
-            self.next_lane = index;
+            self.next_lane = index as LegIx;
         }
         self.held += 1;
         self.kept += 1;
@@ -144,7 +144,7 @@ impl Set {
         if self.next_held != self.delivered + 1 {
             return Ok(None);
         }
-        let (lane, leg, tag) = match self.legs.get_mut(self.next_lane) {
+        let (lane, leg, tag) = match self.legs.get_mut(self.next_lane.into()) {
             Some(leg) => (&mut leg.lane, leg.key, leg.tag),
             None => match self.orphans.top() {
                 Some(lane) => (lane, Id::NONE, 0),
@@ -163,7 +163,7 @@ impl Set {
         if self.next_held != self.delivered + 1 {
             return None;
         }
-        let lane = match self.legs.get_mut(self.next_lane) {
+        let lane = match self.legs.get_mut(self.next_lane.into()) {
             Some(leg) => &mut leg.lane,
             None => self.orphans.top()?,
         };
@@ -297,7 +297,7 @@ impl Set {
         for (index, leg) in self.legs.iter().enumerate() {
             if leg.lane.first() < self.next_held {
                 self.next_held = leg.lane.first();
-                self.next_lane = index;
+                self.next_lane = index as LegIx;
             }
         }
         debug_assert!(self.held == 0 || self.next_held != NOTHING);

@@ -6,7 +6,6 @@ use crate::base::{limits, Id, Nanos};
 use crate::conflux::choice::on_time::Chosen;
 use crate::conflux::choice::{self, choose, Algorithm};
 use crate::conflux::leg::Report;
-use crate::conflux::meter::Meter;
 use crate::conflux::Effect;
 use crate::wire::Command;
 
@@ -112,7 +111,7 @@ impl Set {
     /// True when the plan's leg is the sending leg already, and was chosen as the best leg, not as a leg far behind.
     #[inline(always)]
     fn is_sending(&self, plan: &Plan) -> bool {
-        self.sending == Some(usize::from(plan.ix)) && plan.number <= self.catch_up_at
+        self.sender == plan.ix && plan.number <= self.catch_up_at
     }
 
     /// The common case of [`Set::decide`]: the sending leg stays, and has room. Returns none when [`Set::decide`] has
@@ -123,17 +122,8 @@ impl Set {
             return None;
         }
         debug_assert!(self.outbox.len == 0 && !self.bare, "nothing that waits is overtaken");
-        let index = self.sending?;
-        let leg = self.legs.get(index)?;
-        Some(Plan {
-            ix: index as LegIx,
-            leg: leg.key,
-            tag: leg.tag,
-            delta: 0,
-            number: leg.sent + 1,
-            run: 1,
-            lends: false,
-        })
+        let leg = self.legs.get(self.sender.into())?;
+        Some(Plan { ix: self.sender, leg: leg.key, tag: leg.tag, delta: 0, number: leg.sent + 1, run: 1, lends: false })
     }
 
     /// Number of messages in a row that will go on the sending leg if no report comes.
@@ -155,7 +145,7 @@ impl Set {
     /// The leg that [`Set::send_quick`] would send on, none if it would not send.
     #[inline]
     pub fn settled_leg(&self) -> Option<Id> {
-        self.sending.filter(|_| self.settled > 0).and_then(|index| self.legs.get(index)).map(|leg| leg.key)
+        self.legs.get(self.sender.into()).filter(|_| self.settled > 0).map(|leg| leg.key)
     }
 
     /// The common case of [`Set::send`]: the sending leg stays, and has room. Returns none, and changes nothing, in any
@@ -166,16 +156,15 @@ impl Set {
             return None;
         }
         debug_assert!(self.outbox.len == 0 && !self.bare, "nothing that waits is overtaken");
-        let index = self.sending?;
         // Does the work of `count_sent` with one look at the leg.
-        let leg = self.legs.get_mut(index)?;
+        let leg = self.legs.get_mut(self.sender.into())?;
         leg.sent += 1;
         if data {
             leg.path.inflight += 1;
             self.since_switch += 1;
         }
         let plan =
-            Plan { ix: index as LegIx, leg: leg.key, tag: leg.tag, delta: 0, number: leg.sent, run: 1, lends: false };
+            Plan { ix: self.sender, leg: leg.key, tag: leg.tag, delta: 0, number: leg.sent, run: 1, lends: false };
         self.settled -= 1;
         self.touch(plan.ix, now);
         Some(plan)
@@ -193,7 +182,7 @@ impl Set {
     /// The second half of [`Set::send`], for a plan that [`Set::decide`] or [`Set::decide_quick`] has just made.
     #[inline(always)]
     pub fn send_planned(&mut self, plan: &Plan, command: Command, now: Nanos, effects: &mut Vec<Effect>) {
-        let stays = self.settled > 0 && self.sending == Some(usize::from(plan.ix));
+        let stays = self.settled > 0 && self.sender == plan.ix;
         if !stays || self.send_quick(command == Command::DATA, now).is_none() {
             self.carry_out(plan, command, now, effects);
         }
@@ -228,10 +217,10 @@ impl Set {
         let index = usize::from(plan.ix);
         let is_best = plan.number <= self.catch_up_at;
         self.settled = 0;
-        if self.sending != Some(index) {
-            self.sending = Some(index);
+        if self.sender != plan.ix {
+            self.sender = plan.ix;
             self.since_switch = 0;
-            self.flow.began_at = plan.number - 1;
+            self.note_began(plan.number - 1);
             if plan.delta != 0 {
                 self.switches_sent += 1;
             }
@@ -247,7 +236,7 @@ impl Set {
     #[inline]
     pub fn commit_switch(&mut self, ix: LegIx) -> Result<u32, Refusal> {
         let index = usize::from(ix);
-        let sending = self.sending.filter(|&sending| sending != index && !self.bare).ok_or(Refusal::NotDecided)?;
+        let sending = self.sending().filter(|&sending| sending != index && !self.bare).ok_or(Refusal::NotDecided)?;
         let sent = self.legs.get(sending).ok_or(Refusal::NotDecided)?.sent;
         let leg = self.legs.get_mut(index).filter(|leg| leg.path.linked).ok_or(Refusal::NotDecided)?;
         if leg.sent >= sent || sent - leg.sent > limits::SWITCH_DELTA_MAX {
@@ -255,8 +244,8 @@ impl Set {
         }
         let delta = (sent - leg.sent) as u32;
         leg.sent = sent;
-        self.sending = Some(index);
-        self.flow.began_at = sent;
+        self.sender = ix;
+        self.note_began(sent);
         self.settled = 0;
         self.bare = true;
         self.since_switch = 0;
@@ -274,7 +263,7 @@ impl Set {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         let index = usize::from(ix);
-        if self.sending != Some(index) {
+        if self.sender != ix {
             self.move_without_switch(index)?;
         }
         let leg = self.legs.get(index).filter(|leg| leg.path.linked).ok_or(Refusal::NotDecided)?;
@@ -309,7 +298,8 @@ impl Set {
     pub fn report(&mut self, ix: LegIx, report: &Report, now: Nanos, effects: &mut Vec<Effect>) {
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
             if self.policy.algorithm.measures() {
-                if let Some(meter) = self.meters.get_mut(usize::from(ix)) {
+                let learnt = self.learnt.as_mut();
+                if let Some(meter) = learnt.and_then(|learnt| learnt.meters.get_mut(usize::from(ix))) {
                     let acked = leg.path.inflight.saturating_sub(report.inflight);
                     let rtt = if report.rtt == 0 { leg.path.rtt } else { report.rtt };
                     if acked > 0 {
@@ -397,7 +387,7 @@ impl Set {
         }
         let room = (leg.path.cwnd - leg.path.inflight).min(to_catch_up);
         let kept = if self.policy.algorithm.remembers() {
-            self.flow.until.saturating_sub(leg.sent)
+            self.learnt.as_ref().map_or(0, |learnt| learnt.flow.until.saturating_sub(leg.sent))
         } else if self.policy.algorithm.stays_while_ready() {
             run
         } else {
@@ -410,7 +400,7 @@ impl Set {
     #[inline(never)]
     fn kept_by_rare_rules(&self, ix: LegIx, kept: u64) -> u64 {
         if let Some(named) = self.named {
-            return if named == usize::from(ix) { u64::MAX } else { 0 };
+            return if named == ix { u64::MAX } else { 0 };
         }
         if self.policy.saves_memory {
             return 0;
@@ -433,7 +423,7 @@ impl Set {
     /// behind, on the leg that the host has named, save the peer's memory, leave a leg only after a run.
     #[inline(never)]
     fn choose_by_rare_rules(&self, sent: u64) -> Result<Chosen, Nanos> {
-        let current = self.sending.and_then(|index| Some((index, &self.legs.get(index)?.path)));
+        let current = self.sending().and_then(|index| Some((index, &self.legs.get(index)?.path)));
         let stay = |run| {
             let current = current.filter(|(_, path)| path.ready());
             current.map(|(leg, _)| Chosen { leg, run, lends: false }).ok_or(NEVER)
@@ -473,8 +463,8 @@ impl Set {
         if self.policy.algorithm.remembers() {
             if self.settled > 0 {
                 // By whichever way a message comes, the choice is kept for its run.
-                let run = self.settled;
-                return self.sending.map(|leg| Chosen { leg, run, lends: self.flow.lends }).ok_or(NEVER);
+                let (run, lends) = (self.settled, self.learnt.as_ref().is_some_and(|learnt| learnt.flow.lends));
+                return self.sending().map(|leg| Chosen { leg, run, lends }).ok_or(NEVER);
             }
             return self.choose_by_memory(sent, may).or_else(|at| self.choose_after_silence(may).ok_or(at));
         }
@@ -494,18 +484,14 @@ impl Set {
 
     /// How long the host waits, or else the messages that padding held back.
     fn silence(&self) -> Nanos {
-        let since = if self.waiting == 0 { self.last_active } else { self.tally.waits_since };
+        let since = if self.waiting == 0 { self.last_active } else { self.told_tally().waits_since };
         self.now.saturating_sub(since)
     }
 
     fn choose_by_memory(&self, sent: u64, may: impl Fn(usize) -> bool + Copy) -> Result<Chosen, Nanos> {
         let legs = self.measured_legs().filter(move |&(index, ..)| may(index));
-        choice::choose_by_memory(self.policy.algorithm, self.now, &self.flow, self.sending, sent, legs)
-    }
-
-    pub(super) fn measured_legs(&self) -> impl Iterator<Item = (usize, &choice::Path, &Meter, u64)> + Clone {
-        let legs = self.legs.iter().zip(&self.meters).enumerate();
-        legs.map(|(index, (leg, meter))| (index, &leg.path, meter, u64::from(leg.sendme_inc)))
+        let flow = &self.learnt.as_ref().ok_or(NEVER)?.flow;
+        choice::choose_by_memory(self.policy.algorithm, self.now, flow, self.sending(), sent, legs)
     }
 
     /// When the choice has to be made again although no report has come: a message waits, or the host does, for a leg
@@ -556,7 +542,8 @@ impl Set {
     #[cold]
     #[inline(never)]
     fn note_wait(&mut self) {
-        self.flow.memo.waits |= self.named.is_none() && self.legs.iter().any(|leg| leg.path.ready());
+        let waits = self.named.is_none() && self.legs.iter().any(|leg| leg.path.ready());
+        self.flow_mut().into_iter().for_each(|flow| flow.memo.waits |= waits);
     }
 
     fn is_far_behind(&self, index: usize, sent: u64) -> bool {
@@ -575,8 +562,8 @@ impl Set {
         if self.bare {
             return Err(Refusal::NotDecided);
         }
-        self.sending = Some(index);
-        self.flow.began_at = sent;
+        self.sender = index as LegIx;
+        self.note_began(sent);
         self.settled = 0;
         self.since_switch = 0;
         Ok(())

@@ -115,7 +115,7 @@ impl Set {
             legs_unlinked: self.live().filter(|(_, leg)| !leg.state.is_linked()).count() as u32,
             usable: self.usable,
             peer_ux: self.peer_ux.to_wire(),
-            primary: key(self.sending.or_else(|| choice::fastest(linked).map(|(index, _)| index))),
+            primary: key(self.sending().or_else(|| choice::fastest(linked).map(|(index, _)| index))),
             most_active: key(Some(usize::from(self.last_leg))),
             last_active: self.last_active,
             sent: self.highest_sent(),

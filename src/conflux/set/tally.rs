@@ -67,9 +67,19 @@ pub struct SetSums {
 }
 
 impl Set {
+    /// The sums, to change them.
+    pub(super) fn tally(&mut self) -> &mut Tally {
+        self.tally.get_or_insert_with(|| Box::new(Tally::NEW))
+    }
+
+    /// The sums so far.
+    pub(super) fn told_tally(&self) -> &Tally {
+        self.tally.as_deref().unwrap_or(&Tally::NEW)
+    }
+
     /// What the set has done so far.
     pub fn sums(&self, now: Nanos) -> SetSums {
-        let tally = &self.tally;
+        let tally = self.told_tally();
         let sent = self.highest_sent().max(tally.sent_before).wrapping_sub(tally.sent_outside);
         let released = self.kept - self.held;
         SetSums {
@@ -86,21 +96,26 @@ impl Set {
 
     /// The most messages ever held for order.
     pub(super) fn held_peak(&self) -> u64 {
-        self.tally.held_peak.max(self.run_peak)
+        self.told_tally().held_peak.max(self.run_peak)
     }
 
     /// Notes that a first message is held. Answers the run before it, if nobody has seen its end.
     pub fn begin_run(&mut self, now: Nanos) -> Option<HeldRun> {
         let before = self.end_run(now);
         self.run_peak = self.held;
-        self.tally.run_since = now;
+        self.tally().run_since = now;
         before
     }
 
     /// Ends the run of held messages, as none is held any more or the set ends.
     pub fn end_run(&mut self, now: Nanos) -> Option<HeldRun> {
-        let since = std::mem::replace(&mut self.tally.run_since, NEVER);
-        self.tally.held_peak = self.held_peak();
+        let peak = self.held_peak();
+        if peak == 0 {
+            return None;
+        }
+        let tally = self.tally();
+        let since = std::mem::replace(&mut tally.run_since, NEVER);
+        tally.held_peak = peak;
         let depth = std::mem::take(&mut self.run_peak);
         (since != NEVER).then(|| HeldRun { depth, age: now.saturating_sub(since) })
     }
@@ -114,18 +129,23 @@ impl Set {
     /// Notes since when the host waits, if it does and this was not noted yet.
     pub fn begin_wait(&mut self, now: Nanos) {
         if self.waiting != 0 {
-            self.tally.waits_since = self.tally.waits_since.min(now);
+            let tally = self.tally();
+            tally.waits_since = tally.waits_since.min(now);
         }
     }
 
     /// Notes that the host is told that it may send.
     pub fn end_wait(&mut self, now: Nanos) {
-        self.tally.waited += now.saturating_sub(self.tally.waits_since);
-        self.tally.waits_since = NEVER;
+        let Some(tally) = &mut self.tally else { return };
+        tally.waited += now.saturating_sub(tally.waits_since);
+        tally.waits_since = NEVER;
     }
 
     /// The wait of the host is over.
     pub(super) fn forget_waiting(&mut self) {
-        self.tally.refusals += std::mem::take(&mut self.waiting);
+        let waiting = std::mem::take(&mut self.waiting);
+        if waiting != 0 {
+            self.tally().refusals += waiting;
+        }
     }
 }

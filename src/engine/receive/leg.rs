@@ -49,12 +49,13 @@ impl Engine {
             let is_run = circuit.reactor.is_some() && command == Command::DATA;
             return if is_run { Step::Run } else { Step::Other };
         };
-        if !command.is_multiplexed() || stream_id == 0 {
+        // Nearly all are DATA, which is not looked up in the table.
+        if !(command == Command::DATA || command.is_multiplexed()) || stream_id == 0 {
             let is_switch = command == Command::CONFLUX_SWITCH && stream_id == 0;
             return if is_switch { Step::OnLeg } else { Step::Other };
         }
         let tag = circuit.config.tag;
-        match self.sets.get_mut(set).and_then(|state| state.arrive_quick(ix, now)) {
+        match self.sets.living_mut(set).and_then(|state| state.arrive_quick(ix, now)) {
             Some(number) => {
                 if WATCHED && self.wants(Class::Messages) {
                     self.note_in_order_here(set, id, number, command);

@@ -91,7 +91,7 @@ impl Engine {
         // All legs of a set are run by the same side and have the same hops: one process can be an exit and several
         // services.
         let Some(circuit) = self.circuits.get(id) else { return Err(Fault::UnexpectedLink) };
-        let (runs, hops) = (circuit.runs_streams(), circuit.config.hops);
+        let (runs, hops) = (circuit.runs_streams(), circuit.hops());
         if known.and_then(|set| self.sets.get(set)).is_some_and(|state| !state.fits(runs, hops)) {
             return Err(Fault::UnfitLink);
         }

@@ -67,7 +67,7 @@ impl Engine {
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
         }
-        let (tag, most) = (circuit.config.tag, circuit.config.held_sends_max);
+        let (tag, most) = (circuit.config.tag, circuit.held_sends_max());
         let Some(reactor) = &mut circuit.reactor else { return Err(Misuse::NotRun.into()) };
         let edge = reactor.edge(Side::Back);
         let is_full = edge.own() >= most;

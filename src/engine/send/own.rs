@@ -101,7 +101,7 @@ impl Engine {
         let Some(circuit) = self.circuits.get_mut(id).filter(|circuit| circuit.place != Place::Closing) else {
             return true;
         };
-        let most = circuit.config.held_sends_max.saturating_add(limits::OWN_SENDS_MAX);
+        let most = circuit.held_sends_max().saturating_add(limits::OWN_SENDS_MAX);
         let padding = circuit.padding.as_mut();
         let mut lane = Lane::EMPTY;
         if !fits || padding.is_some_and(|padding| padding.waiting_to_go() >= most) {

@@ -111,7 +111,7 @@ impl Engine {
         }
         match self.circuits.get_mut(id) {
             Some(circuit) if circuit.runs_streams() => {
-                if let Some(away) = &mut circuit.away {
+                if let Some(away) = circuit.away_mut() {
                     away.included += 1;
                 }
                 circuit.reactor.as_mut().is_some_and(|reactor| reactor.end(hop).window.sent_data(now))

@@ -29,7 +29,7 @@ impl Engine {
         let (publisher, reader) = mirror();
         let params =
             circuit.reactor.as_ref().filter(|_| circuit.runs_streams()).map(|reactor| reactor.params().clone());
-        let (tag, hops) = (circuit.config.tag, circuit.config.hops);
+        let (tag, hops) = (circuit.config.tag, circuit.hops());
         let request = Request { circuit: id, tag, hops, link: link.clone(), params, mirror: reader };
         let end = match port.join(home, request, id) {
             Ok(end) => end,
@@ -42,7 +42,7 @@ impl Engine {
         }
         circuit.place = Place::Away;
         self.held.store.budget_mut().hold_crossing(asking);
-        circuit.away = Some(Box::new(Away {
+        circuit.apart().away = Some(Box::new(Away {
             end,
             backlog: Backlog::new(self.settings.marks.cap()),
             publisher,
@@ -73,7 +73,7 @@ impl Engine {
 
     /// Closes a circuit whose request to a home was not answered in time.
     pub(in crate::engine) fn expire_request(&mut self, id: Id) {
-        let away = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref());
+        let away = self.circuits.get(id).and_then(|circuit| circuit.away());
         if away.is_some_and(|away| away.link.is_some()) {
             self.fault(id, Fault::HomeTimeout);
         }
@@ -135,7 +135,7 @@ impl Engine {
         if let Err(fault) = self.ensure_room(id, cost) {
             return Err(self.fault(id, fault));
         }
-        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else {
+        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away_mut()) else {
             return Err(Misuse::NotALeg.into());
         };
         self.held.store.budget_mut().hold_crossing(cost);
@@ -148,7 +148,7 @@ impl Engine {
         } else {
             self.grew(id);
         }
-        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else {
+        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away_mut()) else {
             return Err(Misuse::NotALeg.into());
         };
         match pushed {
@@ -169,7 +169,7 @@ impl Engine {
 
     /// Takes a report of the host's congestion control about a circuit whose set is elsewhere.
     pub(in crate::engine) fn report_away(&mut self, id: Id, report: &Report) {
-        if let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) {
+        if let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away_mut()) {
             away.reported = *report;
             away.included = away.heard;
             self.publish_and_wake(id);
@@ -178,7 +178,7 @@ impl Engine {
 
     /// Writes LINKED for the host, and tells the home when it was taken.
     pub(in crate::engine) fn take_linked(&mut self, id: Id, buffer: &mut [u8]) -> Result<bool, Error> {
-        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else { return Ok(false) };
+        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away_mut()) else { return Ok(false) };
         let Some(linked) = &away.linked else { return Ok(false) };
         let body = Zeroizing::new(linked.encode());
         buffer.get_mut(..Link::LEN).ok_or(Error::TOO_SMALL)?.copy_from_slice(&*body);
@@ -192,7 +192,7 @@ impl Engine {
     fn publish(&mut self, id: Id) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
         let (runs, hop) = (circuit.runs_streams(), circuit.config.hops.last());
-        let Some(away) = &mut circuit.away else { return };
+        let Some(away) = circuit.apart.as_mut().and_then(|apart| apart.away.as_mut()) else { return };
         let report = match circuit.reactor.as_mut().filter(|_| runs) {
             Some(reactor) => reactor.report(hop),
             None => away.reported,
@@ -216,14 +216,14 @@ impl Engine {
     /// done any number of times.
     pub(in crate::engine) fn publish_and_wake(&mut self, id: Id) {
         self.publish(id);
-        if let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()) {
+        if let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away()) {
             away.end.ring_peer();
         }
     }
 
     /// Closes the link of our circuit to its home, as the circuit has gone or is about to go.
     pub(in crate::engine) fn leave_home(&mut self, id: Id, why: Cause) {
-        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.take()) else { return };
+        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.take_away()) else { return };
         self.time.alarms.cancel_handshake(id);
         let mut left = Vec::new();
         let reason = away.last_reason(why);
@@ -237,9 +237,9 @@ impl Engine {
 
     /// Handles news from the home of a circuit's set.
     pub(super) fn take_home_news(&mut self, id: Id) {
-        let heard = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()).map(|away| away.heard);
+        let heard = self.circuits.get(id).and_then(|circuit| circuit.away()).map(|away| away.heard);
         self.read_home_link(id);
-        let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()) else { return };
+        let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away()) else { return };
         // Once for all that came: until then the home adds what it has sent to the figures.
         if Some(away.heard) == heard {
             return;
@@ -260,8 +260,8 @@ impl Engine {
                 break;
             }
             let Some(circuit) = self.circuits.get_mut(id) else { return };
-            let most = circuit.config.held_sends_max;
-            let Some(away) = &mut circuit.away else { return };
+            let most = circuit.held_sends_max();
+            let Some(away) = circuit.apart.as_mut().and_then(|apart| apart.away.as_mut()) else { return };
             // Behind a block as many messages may wait as in a set. The others stay in the link, and the home counts
             // them.
             let is_full = circuit.padding.as_ref().is_some_and(|padding| padding.waiting_to_go() >= most.max(1));
@@ -299,14 +299,14 @@ impl Engine {
             }
         }
         self.drain_home(id);
-        if let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away.as_ref()) {
+        if let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away()) {
             away.end.ring_self();
         }
     }
 
     /// Sends what waits for the home, as the link may have room.
     fn drain_home(&mut self, id: Id) {
-        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else { return };
+        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away_mut()) else { return };
         away.end.report_read();
         self.held.store.budget_mut().tidy();
         let _ = away.backlog.drain(&mut &away.end);
@@ -363,9 +363,9 @@ impl Engine {
     /// room for more of a set elsewhere.
     pub(in crate::engine) fn resume_home_link(&mut self, id: Id) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
-        let most = circuit.config.held_sends_max.max(1);
+        let most = circuit.held_sends_max().max(1);
         let has_room = circuit.padding.as_ref().is_none_or(|padding| padding.waiting_to_go() < most);
-        if let Some(away) = circuit.away.as_mut().filter(|away| away.stalled && has_room) {
+        if let Some(away) = circuit.away_mut().filter(|away| away.stalled && has_room) {
             away.stalled = false;
             away.end.ring_self();
         }
@@ -373,7 +373,7 @@ impl Engine {
 
     /// Handles the end of a link by the home of a circuit's set: the circuit closes, or asks again.
     fn home_gone(&mut self, id: Id, reason: Option<u32>) {
-        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away.as_mut()) else { return };
+        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away_mut()) else { return };
         let (link, paused) = (away.link.take(), away.paused);
         let link = match (link, reason, cause_of(reason)) {
             (Some(link), Some(ENDED), _) => link,

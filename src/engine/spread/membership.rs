@@ -196,7 +196,7 @@ impl Engine {
             backlog.take_rest().map(Left::Unsent).for_each(left);
         }
         for circuit in self.circuits.all_mut() {
-            let Some(away) = circuit.away.take() else { continue };
+            let Some(away) = circuit.take_away() else { continue };
             let reason = away.last_reason(Cause::LegLost);
             let Away { end, mut backlog, asking, .. } = *away;
             count(Ok(asking));

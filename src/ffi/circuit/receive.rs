@@ -38,7 +38,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_receive(
 ) -> circflow_status {
     // SAFETY: NULL or a message, by the contract of this function.
     let (Some(message), false) = (unsafe { message.as_ref() }, verdict_out.is_null()) else {
-        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
+        return unsafe { receive_again(engine, now_ns, circuit, message, verdict_out) };
     };
     receive(Received::<false> { engine, now_ns, circuit, message, verdict_out })
 }
@@ -149,16 +149,21 @@ unsafe extern "C-unwind" fn receive_watched(
     receive(Received::<true> { engine, now_ns, circuit, message, verdict_out })
 }
 
-/// A message that did not get in on the short way. If only the failure of the last call shut it, all parts are tried.
+/// A message that did not get in on the short way, or none. If only the failure of the last call shut it, all parts are
+/// tried.
 #[cold]
 #[inline(never)]
 unsafe extern "C-unwind" fn receive_again(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
-    message: &circflow_message,
+    message: *const circflow_message,
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
+    // SAFETY: NULL or a message, by the contract of this function.
+    let (Some(message), false) = (unsafe { message.as_ref() }, verdict_out.is_null()) else {
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
+    };
     // SAFETY: the contract of this floor, which the caller keeps.
     if unsafe { door::reopen(engine) } {
         // SAFETY: the contract of this floor, which the caller keeps.
