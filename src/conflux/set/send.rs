@@ -272,8 +272,8 @@ impl Set {
         Ok(delta)
     }
 
-    /// The common case of [`Set::commit_message`]: on the sending leg, and nobody waits. None, and nothing is changed, in
-    /// any other case.
+    /// The common case of [`Set::commit_message`]: on the sending leg, and nobody waits. None in any other case, and
+    /// nothing is changed.
     #[inline(always)]
     pub fn commit_quick(&mut self, ix: LegIx, data: bool, now: Nanos) -> Option<()> {
         if self.sending != Some(usize::from(ix)) || !self.is_calm() {

@@ -1,5 +1,5 @@
-//! Sending: the order of its steps, which stands here and nowhere else. First the quick way, then the long way; a
-//! message that may not go now is held, and only then its body is read.
+//! Sending: the order of its steps, which stands here and nowhere else. First the quick way, then a choice made anew,
+//! then the long way; a message that may not go now is held, and only then its body is read.
 
 mod circuit;
 mod hold;
@@ -178,8 +178,9 @@ impl Engine {
         Some(Sent { verdict, tells: false })
     }
 
-    /// The third step, for no room, legs elsewhere, padding, or when something is due; and the fourth step, which holds a message that has to wait. A set takes the reports in `news` before it chooses. `whole` gives the
-    /// message, or why it cannot be read; only the fourth step calls it.
+    /// The third step, for no room, legs elsewhere, padding, or when something is due; and the fourth step, which holds
+    /// a message that has to wait. A set takes the reports in `news` before it chooses. `whole` gives the message, or
+    /// says why it cannot be read; only the fourth step calls it.
     #[inline(always)]
     pub fn send_long<'m>(
         &mut self,
