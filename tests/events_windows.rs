@@ -31,7 +31,8 @@ fn a_report_of_the_host_is_an_event_with_its_figures() {
     record(&mut engine);
     let odd = Report { slow_start: true, blocked: true, ..report(u64::MAX, 7, 0) };
     engine.report_all(5, [(legs[1], report(100, 31, 9 * MS)), (legs[0], odd)].into_iter()).unwrap();
-    engine.report_for(6, set, [(legs[0], report(50, 0, MS))].into_iter()).unwrap();
+    let news = [(legs[0], report(50, 0, MS))].into_iter();
+    engine.decide(6, set, Command::DATA, HOPS, news).unwrap();
     let fields: Vec<_> = recorded_of(&mut engine, "Reported")
         .iter()
         .map(|event| {

@@ -7,7 +7,7 @@ use circflow::conflux::choice::FAMILY;
 use circflow::conflux::{Algorithm, LegNumbers, LinkState, Numbers, Report, Role, SetTerms};
 use circflow::congestion::PathClass;
 use circflow::engine::{
-    CircuitConfig, CircuitFlags, Config, Engine, Error, Growth, Outlet, StreamConfig, VerdictKind, What,
+    CircuitConfig, CircuitFlags, Config, Engine, Error, Growth, Outlet, StreamConfig, VerdictKind, What, NO_REPORTS,
 };
 use circflow::message::{Message, Token};
 use circflow::reactor::{Owner, Side};
@@ -172,7 +172,7 @@ impl Host {
                 // What is due is done first, whatever is fed.
                 self.engine.tick(now);
                 let before = self.engine.export(set);
-                let _ = self.engine.decide(now, set, pick(&COMMANDS, b), 3);
+                let _ = self.engine.decide(now, set, pick(&COMMANDS, b), 3, NO_REPORTS);
                 if self.engine.set_stats(set).is_ok() {
                     assert_eq!(self.engine.export(set), before);
                 }
@@ -290,7 +290,7 @@ impl Host {
                 let message = Message { command, hop, stream_id: 9, body, token };
                 let outlet = Outlet::Stream(stream);
                 let verdict = if d % 5 == 0 {
-                    self.engine.send_long(now, outlet, &message.head(), || Ok(message))
+                    self.engine.send_long(now, outlet, &message.head(), NO_REPORTS, || Ok(message))
                 } else {
                     self.engine.send_message(now, outlet, &message)
                 };
@@ -728,7 +728,7 @@ fn a_host_that_never_drains_cannot_pile_up_resumes() {
             for leg in legs {
                 let _ = host.engine.report(0, leg, &Report { blocked, ..common::report(10, 0, 1) });
             }
-            let _ = host.engine.decide(0, set, Command::DATA, 3);
+            let _ = host.engine.decide(0, set, Command::DATA, 3, NO_REPORTS);
         }
     });
 }

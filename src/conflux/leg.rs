@@ -102,6 +102,14 @@ impl Leg {
         }
     }
 
+    /// Counts a message sent on the leg.
+    #[inline(always)]
+    pub fn count_sent(&mut self, number: u64, data: bool) {
+        self.sent = number;
+        self.path.inflight = self.path.inflight.saturating_add(data.into());
+    }
+
+    #[inline(always)]
     pub fn report(&mut self, report: &Report) {
         self.is_reported = true;
         self.path.cwnd = report.cwnd;

@@ -247,9 +247,8 @@ impl Meter {
     /// Cells are about to go out, after so many that are in flight. If all of these have arrived, the leg starts anew.
     /// `acked` cells make an acknowledgement.
     pub fn begins(&mut self, now: Nanos, inflight: u64, acked: u64) {
+        self.goes_on(now, inflight);
         let cells = self.acked.saturating_add(inflight);
-        let apart = self.base / BATCH_SHARE;
-        self.past.get_or_insert_default().depart(now, cells, apart);
         let first = now.saturating_add(self.half());
         // Of a leg that was never measured, nothing in flight has arrived before it says so. An acknowledgement that is
         // late says that something has not.
@@ -260,6 +259,20 @@ impl Meter {
             past.marked = 0;
             past.mark(Mark { began: now, at: now, cells, starts: true });
         }
+    }
+
+    /// [`Meter::begins`] for a leg that [is busy](Meter::is_busy).
+    #[inline]
+    pub fn goes_on(&mut self, now: Nanos, inflight: u64) {
+        let cells = self.acked.saturating_add(inflight);
+        let apart = self.base / BATCH_SHARE;
+        self.past.get_or_insert_default().depart(now, cells, apart);
+    }
+
+    /// True when a cell that goes out now finds others before it: the leg neither rests nor starts anew.
+    #[inline]
+    pub fn is_busy(&self, now: Nanos, inflight: u64) -> bool {
+        self.arrives(inflight) > now.saturating_add(self.half())
     }
 
     /// When this cell went out, unless that is too long ago.

@@ -160,15 +160,9 @@ impl Engine {
         self.take_reports(news)
     }
 
-    /// Takes reports about legs that come with a decision about their set.
+    /// Takes reports about legs, in a call that has entered.
     #[inline(always)]
-    pub fn report_for(&mut self, now: Nanos, set: Id, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
-        self.enter_for_set(now, set)?;
-        self.take_reports(news)
-    }
-
-    #[inline(always)]
-    fn take_reports(&mut self, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
+    pub(super) fn take_reports(&mut self, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
         if self.wants(Class::Windows) {
             return self.take_reports_and_tell(news);
         }

@@ -10,7 +10,7 @@ use super::out::Out;
 use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
-use crate::engine::{send, Outlet, Sending, Sent, StreamConfig, StreamStats};
+use crate::engine::{send, Outlet, Sending, Sent, StreamConfig, StreamStats, NO_REPORTS};
 use crate::reactor::Owner;
 use crate::wire::Command;
 use libc::size_t;
@@ -234,7 +234,7 @@ impl Sending for OnStream {
     }
 
     #[inline(always)]
-    fn done(self, sent: &Sent) -> circflow_status {
+    fn done(&mut self, sent: &Sent) -> circflow_status {
         // SAFETY: see above.
         unsafe {
             message::write_verdict(self.verdict_out, &sent.verdict);
@@ -246,7 +246,7 @@ impl Sending for OnStream {
     }
 
     #[inline(always)]
-    fn long(self) -> circflow_status {
+    fn long(&mut self) -> circflow_status {
         // SAFETY: see above.
         unsafe { send_any(self.engine, self.now_ns, self.stream, self.message, self.verdict_out) }
     }
@@ -277,7 +277,7 @@ unsafe extern "C-unwind" fn send_any(
                 return Err(core.invalid("a message of a stream has a body that no cell carries"));
             }
             let (head, outlet) = (message::head(message), Outlet::Stream(stream.id()));
-            let verdict = core.send_long(core.time(now_ns), outlet, &head, || message::read(message))?;
+            let verdict = core.send_long(core.time(now_ns), outlet, &head, NO_REPORTS, || message::read(message))?;
             message::write_verdict(verdict_out, &verdict);
             Ok(())
         })

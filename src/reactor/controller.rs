@@ -323,7 +323,6 @@ delegate_to_set! {
     fn settled_leg(look) -> Option<Id>;
     fn stats(look, store: &Store, now: Nanos) -> SetStats;
     fn sums(look, now: Nanos) -> SetSums;
-    fn waits_first(look) -> bool;
     fn leg_stats(look, ix: LegIx) -> Option<LegStats>;
     fn unsettle(change, ix: LegIx, is_full: bool) -> bool;
     fn retag(change, tag: u64);
@@ -367,6 +366,8 @@ delegate_to_set! {
     fn release(change, now: Nanos, effects: &mut Effects) -> Option<(Plan, Lane)>;
     fn release_on(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> Option<(Plan, Lane)>;
     fn taken(change, effects: &mut Effects);
+    fn plan(look, command: Command) -> Result<Plan, Refusal>;
+    fn settle_on(change, plan: &Plan, command: Command);
     fn decide(change, command: Command) -> Result<Plan, Refusal>;
     fn look(change, command: Command) -> Result<Plan, Refusal>;
     fn send_quick(change, data: bool, now: Nanos) -> Option<Plan>;
@@ -374,11 +375,14 @@ delegate_to_set! {
     fn look_for_room(change, effects: &mut Effects);
     fn send_planned(change, plan: &Plan, command: Command, now: Nanos, effects: &mut Effects);
     fn send_own(change, command: Command, now: Nanos, effects: &mut Effects) -> Option<Plan>;
+    fn commit_quick(change, ix: LegIx, data: bool, now: Nanos) -> Option<()>;
     fn commit_switch(change, ix: LegIx) -> Result<u32, Refusal>;
     fn commit_message(
         change, ix: LegIx, command: Command, now: Nanos, effects: &mut Effects
     ) -> Result<(), Refusal>;
     fn report(change, ix: LegIx, report: &Report, now: Nanos, effects: &mut Effects);
+    fn is_calm(look) -> bool;
+    fn take_report(change, ix: LegIx, report: &Report, now: Nanos);
     fn may_choose_again(look) -> bool;
     fn choose_again_at(look) -> Nanos;
     fn choose_again(change, now: Nanos, effects: &mut Effects);

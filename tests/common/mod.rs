@@ -17,7 +17,7 @@ use circflow::base::{Hops, Id};
 use circflow::conflux::{Algorithm, Report, Role, SetTerms};
 use circflow::congestion::PathClass;
 use circflow::engine::{
-    CircuitConfig, CircuitFlags, Config, Engine, EngineHub, Error, Instruction, Outlet, VerdictKind,
+    CircuitConfig, CircuitFlags, Config, Engine, EngineHub, Error, Instruction, Outlet, VerdictKind, NO_REPORTS,
 };
 use circflow::message::{Message, Token};
 use circflow::reactor::Marks;
@@ -299,11 +299,15 @@ pub fn receive(engine: &mut Engine, now: u64, id: Id, message: &Message<'_>) -> 
 }
 
 pub fn decide(engine: &mut Engine, now: u64, set: Id, command: Command, hop: u8) -> Answer {
-    engine.decide(now, set, command, hop).map(|verdict| Verdict::from(verdict.out().expect("nothing blocks")))
+    engine
+        .decide(now, set, command, hop, NO_REPORTS)
+        .map(|verdict| Verdict::from(verdict.out().expect("nothing blocks")))
 }
 
 pub fn send(engine: &mut Engine, now: u64, set: Id, command: Command, hop: u8) -> Answer {
-    engine.send_in_set(now, set, command, hop).map(|verdict| Verdict::from(verdict.out().expect("nothing blocks")))
+    engine
+        .send_in_set(now, set, command, hop, NO_REPORTS)
+        .map(|verdict| Verdict::from(verdict.out().expect("nothing blocks")))
 }
 
 /// The quick way first, as the C ABI does it.

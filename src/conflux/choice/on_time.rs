@@ -90,22 +90,25 @@ impl Seen<'_> {
     #[inline]
     fn of<'a>(now: Nanos, leg: usize, path: &'a Path, meter: &'a Meter, sendme_inc: u64) -> Seen<'a> {
         let half = meter.half();
-        let mut pace = meter.pace;
-        let acknowledges = sendme_inc.saturating_mul(pace);
-        let waited = meter.waited(now);
-        let late = waited.saturating_sub(acknowledges);
-        let fresh = pace == 0;
-        // The leg is at least so slow.
-        if !fresh && late > acknowledges.saturating_add(half) && path.inflight >= sendme_inc {
-            pace = waited / sendme_inc.max(1);
+        let (ready, fresh) = (path.ready(), meter.pace == 0);
+        let owes = !fresh && path.inflight >= sendme_inc;
+        let (mut pace, mut opens) = (meter.pace, now);
+        // Nothing that comes late says anything of a leg that owes no acknowledgement.
+        if owes || !ready {
+            let acknowledges = sendme_inc.saturating_mul(pace);
+            let waited = meter.waited(now);
+            let late = waited.saturating_sub(acknowledges);
+            // The leg is at least so slow.
+            if owes && late > acknowledges.saturating_add(half) {
+                pace = waited / sendme_inc.max(1);
+            }
+            opens = match (path.blocked, ready) {
+                (_, true) => now,
+                (true, _) => now.saturating_add(LOOK_MIN),
+                _ if late > 0 => now.saturating_add(late.max(LOOK_MIN)),
+                _ => meter.anchor.saturating_add(acknowledges).saturating_add(half).max(now),
+            };
         }
-        let ready = path.ready();
-        let opens = match (path.blocked, ready) {
-            (_, true) => now,
-            (true, _) => now.saturating_add(LOOK_MIN),
-            _ if late > 0 => now.saturating_add(late.max(LOOK_MIN)),
-            _ => meter.anchor.saturating_add(acknowledges).saturating_add(half).max(now),
-        };
         let arrives = meter.anchor.saturating_add(path.inflight.saturating_add(1).saturating_mul(pace));
         let arrives = arrives.max(opens.saturating_add(half));
         let room = path.cwnd.saturating_sub(path.inflight);
@@ -163,29 +166,26 @@ pub fn choose<'a>(
     legs: impl Iterator<Item = (usize, &'a Path, &'a Meter, u64)> + Clone,
 ) -> Result<Chosen, Nanos> {
     let mut seen: SmallVec<[Seen; limits::LEGS_MAX]> = SmallVec::new();
-    let (mut slowest, mut any_fresh) = (PACE_GUESS, false);
+    let mut any_fresh = false;
     for (leg, path, meter, sendme_inc) in legs {
         // A full channel soon has room again: if all that was sent has arrived, it lasts. Without a window there is no
         // report yet, and nothing to wait for.
         if path.linked && !path.padded && path.cwnd > 0 && !(path.blocked && meter.is_idle(now, path.inflight)) {
             let one = Seen::of(now, leg, path, meter, sendme_inc);
-            if one.fresh {
-                any_fresh = true;
-            } else {
-                slowest = slowest.max(one.pace);
-            }
+            any_fresh |= one.fresh;
             seen.push(one);
         }
     }
     if any_fresh {
-        guess_fresh(now, slowest, &mut seen);
+        guess_fresh(now, &mut seen);
     }
     choose_seen(now, flow, sending, sent, &seen)
 }
 
 /// What is not known of a leg is taken from the others.
 #[cold]
-fn guess_fresh(now: Nanos, slowest: Nanos, seen: &mut [Seen]) {
+fn guess_fresh(now: Nanos, seen: &mut [Seen]) {
+    let slowest = seen.iter().filter(|one| !one.fresh).map(|one| one.pace).fold(PACE_GUESS, Nanos::max);
     // A leg whose handshake is not over yet has not even answered.
     let longest = seen.iter().map(|one| one.half).max().unwrap_or(0);
     for one in seen.iter_mut().filter(|one| one.half == 0) {
@@ -210,15 +210,11 @@ fn guess_fresh(now: Nanos, slowest: Nanos, seen: &mut [Seen]) {
 
 /// Chooses among legs of which all is known that can be.
 fn choose_seen(now: Nanos, flow: &Course, sending: Option<usize>, sent: u64, seen: &[Seen]) -> Result<Chosen, Nanos> {
-    // Of equal legs the sending leg is the best, then the first.
-    let order = |one: &Seen| (one.run_arrives(AHEAD), !one.is(sending));
-    let Some(best) = seen.iter().min_by_key(|one| order(one)) else { return Err(NEVER) };
-    let stays = seen.iter().find(|one| one.is(sending) && one.ready);
-    let run = sent.saturating_sub(flow.began_at);
-    if let Some(current) = stays.filter(|current| current.leg != best.leg && run < run_on(current, best)) {
-        let rest = run_on(current, best) - run;
+    let Some(best) = best_of(seen.iter(), sending) else { return Err(NEVER) };
+    if let Some(current) = seen.iter().find(|one| one.is(sending) && one.ready && one.leg != best.leg) {
+        let rest = run_on(current, best).saturating_sub(sent.saturating_sub(flow.began_at));
         let patience = rest.saturating_mul(current.pace.max(best.pace)).saturating_mul(2);
-        if current.arrives <= best.arrives.saturating_add(patience) {
+        if rest > 0 && current.arrives <= best.arrives.saturating_add(patience) {
             return Ok(grant(current, rest, flow.lends));
         }
     }
@@ -236,17 +232,31 @@ fn choose_seen(now: Nanos, flow: &Course, sending: Option<usize>, sent: u64, see
     let late = (now.saturating_sub(flow.since) / LATE_SHARE).saturating_add(flow.lent.saturating_mul(best.pace));
     let limit = best.arrives.saturating_add(late);
     let since = now.saturating_sub(flow.since);
-    let other = seen
-        .iter()
-        .filter(|one| one.ready && one.leg != best.leg && may_lend(now, one, best, limit, since))
-        .min_by_key(|one| order(one));
-    match other {
+    let others = seen.iter().filter(|one| one.ready && one.leg != best.leg && may_lend(now, one, best, limit, since));
+    match best_of(others, sending) {
         Some(other) => Ok(grant(other, run_on(other, best), true)),
         None => {
             let soon = now.saturating_add((best.half / 4).max(LOOK_MIN)).min(NEVER - 1);
             Err(best.opens.max(now.saturating_add(too_much.max(LOOK_MIN))).min(soon))
         }
     }
+}
+
+/// The leg on which a run would be there first. Of equal legs the sending leg is the best, then the first.
+#[inline(always)]
+fn best_of<'a, 'l>(seen: impl Iterator<Item = &'a Seen<'l>>, sending: Option<usize>) -> Option<&'a Seen<'l>>
+where
+    'l: 'a,
+{
+    // A loop, not min_by_key: this runs for every choice.
+    let mut best: Option<(&Seen, Nanos)> = None;
+    for one in seen {
+        let arrives = one.run_arrives(AHEAD);
+        if best.is_none_or(|(_, soonest)| arrives < soonest || (arrives == soonest && one.is(sending))) {
+            best = Some((one, arrives));
+        }
+    }
+    best.map(|(one, _)| one)
 }
 
 /// True when a run on this leg would still be on time.

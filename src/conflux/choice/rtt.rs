@@ -29,6 +29,7 @@ pub fn fastest<'a>(paths: impl Iterator<Item = (usize, &'a Path)>) -> Option<(us
     best
 }
 
+#[inline(never)]
 fn cwnd_rtt<'a>(paths: impl Iterator<Item = (usize, &'a Path)> + Clone) -> Option<usize> {
     let (index, minimum) = fastest(paths.clone().filter(|(_, path)| path.linked))?;
     if minimum.ready() {

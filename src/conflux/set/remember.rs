@@ -1,6 +1,5 @@
 //! What a set remembers of its choices.
 
-use super::send::Plan;
 use super::{LegIx, Set};
 use crate::conflux::choice::on_time::Course;
 use crate::conflux::choice::random::DrawKey;
@@ -44,27 +43,45 @@ impl Set {
 
     /// Notes what was chosen, for the next choice.
     #[inline(never)]
-    pub(super) fn note_choice(&mut self, plan: &Plan) {
-        let (index, sent) = (usize::from(plan.ix), plan.number - 1);
+    pub(super) fn note_choice(&mut self, ix: LegIx, sent: u64, run: u64, lends: bool) {
+        let (index, now) = (usize::from(ix), self.now);
+        let leg = self.legs.get(index);
+        let meter = self.learnt.as_mut().and_then(|learnt| learnt.meters.get_mut(index));
+        match (leg, meter) {
+            (Some(leg), Some(meter)) if meter.is_busy(now, leg.path.inflight) => meter.goes_on(now, leg.path.inflight),
+            _ => self.note_start(index, sent),
+        }
+        let Some(flow) = self.flow_mut() else { return };
+        if flow.lends {
+            flow.lent += sent.saturating_sub(flow.chosen_at);
+        }
+        (flow.chosen_at, flow.lends) = (sent, lends);
+        flow.until = sent.saturating_add(run);
+        flow.memo.waits &= !lends;
+        if self.policy.algorithm == Algorithm::Blest {
+            self.note_blest();
+        }
+    }
+
+    /// BLEST adapts what it remembers.
+    fn note_blest(&mut self) {
+        let Some(memo) = self.flow_mut().map(|flow| flow.memo) else { return };
+        let memo = blest::adapt(self.now, &memo, self.measured_legs());
+        self.flow_mut().into_iter().for_each(|flow| flow.memo = memo);
+    }
+
+    /// Notes that a leg is about to send on which nothing may be on its way, and whether that is so of all legs: then
+    /// the set begins to send after a rest.
+    #[inline(never)]
+    fn note_start(&mut self, index: usize, sent: u64) {
         let now = self.now;
         let all_rest = self.measured_legs().all(|(_, path, meter, acked)| meter.rests(now, path.inflight, acked));
         let Some(Learnt { flow, meters }) = self.learnt.as_deref_mut() else { return };
         if all_rest {
             *flow = Course { since: now, chosen_at: sent, began_at: sent, memo: flow.memo, ..Course::default() };
         }
-        if flow.lends {
-            flow.lent += sent.saturating_sub(flow.chosen_at);
-        }
-        (flow.chosen_at, flow.lends) = (sent, plan.lends);
-        flow.until = sent.saturating_add(plan.run);
         if let (Some(leg), Some(meter)) = (self.legs.get(index), meters.get_mut(index)) {
             meter.begins(now, leg.path.inflight, leg.sendme_inc.into());
-        }
-        flow.memo.waits &= !plan.lends;
-        if self.policy.algorithm == Algorithm::Blest {
-            let memo = flow.memo;
-            let memo = blest::adapt(now, &memo, self.measured_legs());
-            self.flow_mut().into_iter().for_each(|flow| flow.memo = memo);
         }
     }
 

@@ -1,16 +1,11 @@
 //! Sending: plans, which change nothing, and commits, which count the cells that were really queued.
 
 use super::{LegIx, Set};
-use crate::base::time::NEVER;
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::choice::on_time::Chosen;
-use crate::conflux::choice::{self, choose, Algorithm};
-use crate::conflux::leg::Report;
+use crate::conflux::leg::{Leg, Report};
 use crate::conflux::Effect;
 use crate::wire::Command;
-
-/// A choice that waits is looked at again after this share of the time that it has waited, at the earliest.
-const LOOK_SHARE: u64 = 32;
 
 /// The leg and number for the next multiplexed message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,34 +79,42 @@ impl Set {
         if self.outbox.len > 0 {
             return Err(self.hold_or_stop());
         }
-        let plan = self.plan(command);
-        match &plan {
-            Ok(plan) if NOTES => self.note_plan(plan),
-            Err(_) if self.policy.algorithm.remembers() => self.note_wait(),
-            _ => {}
-        }
-        // A run begins with a decision.
-        let keeps = NOTES || !self.policy.algorithm.remembers();
-        match plan {
-            // A host that decides and reports in two steps asks again for each message.
-            Ok(plan) if keeps && self.settled == 0 && self.is_sending(&plan) && command == Command::DATA => {
-                self.settle(plan.ix, plan.run);
-            }
-            Err(Refusal::Blocked) => {
-                if self.is_held_back() {
-                    return Err(self.hold_or_stop());
+        match self.plan(command) {
+            Ok(plan) => {
+                // A run begins with a decision.
+                if NOTES || !self.policy.algorithm.remembers() {
+                    self.settle_on(&plan, command);
                 }
-                self.waiting += 1;
+                Ok(plan)
             }
-            _ => {}
+            Err(refusal) => Err(self.refuse(refusal)),
         }
-        plan
     }
 
-    /// True when the plan's leg is the sending leg already, and was chosen as the best leg, not as a leg far behind.
+    /// Notes the choice of a plan that [`Set::plan`] has just made for a message that the host is about to send.
     #[inline(always)]
-    fn is_sending(&self, plan: &Plan) -> bool {
-        self.sender == plan.ix && plan.number <= self.catch_up_at
+    pub fn settle_on(&mut self, plan: &Plan, command: Command) {
+        self.note_plan(plan);
+        // A host that decides and reports in two steps asks again for each message.
+        let stays = self.sender == plan.ix && !self.bare;
+        if self.settled == 0 && stays && command == Command::DATA {
+            self.settle(plan.ix, plan.run);
+        }
+    }
+
+    /// Notes that the host is refused. Answers what it has to do.
+    #[inline]
+    fn refuse(&mut self, refusal: Refusal) -> Refusal {
+        if self.policy.algorithm.remembers() {
+            self.note_wait();
+        }
+        if refusal == Refusal::Blocked {
+            if self.is_held_back() {
+                return self.hold_or_stop();
+            }
+            self.waiting += 1;
+        }
+        refusal
     }
 
     /// The common case of [`Set::decide`]: the sending leg stays, and has room. Returns none when [`Set::decide`] has
@@ -191,7 +194,11 @@ impl Set {
     #[inline(always)]
     fn carry_out(&mut self, plan: &Plan, command: Command, now: Nanos, effects: &mut Vec<Effect>) {
         // Only DATA: other messages also go out on a leg that is not the choice.
-        if self.commit(plan, command, now) && command == Command::DATA {
+        let is_ready = |leg: &Leg| leg.path.ready();
+        if self.commit(plan, command, now)
+            && command == Command::DATA
+            && self.legs.get(usize::from(plan.ix)).is_some_and(is_ready)
+        {
             self.settle(plan.ix, plan.run.saturating_sub(1));
         }
         self.check_resume(effects);
@@ -225,7 +232,10 @@ impl Set {
                 self.switches_sent += 1;
             }
         }
-        self.count_sent(index, plan.number, command == Command::DATA, now);
+        if let Some(leg) = self.legs.get_mut(index) {
+            leg.count_sent(plan.number, command == Command::DATA);
+        }
+        self.note_sent(plan.ix, command == Command::DATA, now);
         if !is_best {
             self.refresh_catch_up();
         }
@@ -253,6 +263,20 @@ impl Set {
         Ok(delta)
     }
 
+    /// The common case of [`Set::commit_message`]: on the sending leg, and nobody waits. None in any other case, and
+    /// nothing is changed.
+    #[inline(always)]
+    pub fn commit_quick(&mut self, ix: LegIx, data: bool, now: Nanos) -> Option<()> {
+        if self.sender != ix || !self.is_calm() {
+            return None;
+        }
+        let leg = self.legs.get_mut(usize::from(ix)).filter(|leg| leg.path.linked && leg.sent < self.catch_up_at)?;
+        leg.count_sent(leg.sent + 1, data);
+        self.settled = self.settled.saturating_sub(1);
+        self.note_sent(ix, data, now);
+        Some(())
+    }
+
     /// Counts a multiplexed message that the host has queued on a leg (SEQ-1).
     #[inline(always)]
     pub fn commit_message(
@@ -266,10 +290,11 @@ impl Set {
         if self.sender != ix {
             self.move_without_switch(index)?;
         }
-        let leg = self.legs.get(index).filter(|leg| leg.path.linked).ok_or(Refusal::NotDecided)?;
+        let leg = self.legs.get_mut(index).filter(|leg| leg.path.linked).ok_or(Refusal::NotDecided)?;
         let number = leg.sent + 1;
+        leg.count_sent(number, command == Command::DATA);
         let is_late = number > self.catch_up_at;
-        self.count_sent(index, number, command == Command::DATA, now);
+        self.note_sent(ix, command == Command::DATA, now);
         self.settled = self.settled.saturating_sub(1);
         if is_late {
             self.refresh_catch_up();
@@ -279,39 +304,50 @@ impl Set {
         Ok(())
     }
 
-    /// Counts a sent message.
+    /// Notes that a message was sent on a leg that has counted it.
     #[inline(always)]
-    fn count_sent(&mut self, index: usize, number: u64, data: bool, now: Nanos) {
-        if let Some(leg) = self.legs.get_mut(index) {
-            leg.sent = number;
-            if data {
-                leg.path.inflight = leg.path.inflight.saturating_add(1);
-            }
-        }
+    fn note_sent(&mut self, ix: LegIx, data: bool, now: Nanos) {
         self.bare = false;
         self.since_switch += u64::from(data);
-        self.touch(index as LegIx, now);
+        self.touch(ix, now);
     }
 
     /// Takes a report of a leg's congestion control.
     #[inline(always)]
     pub fn report(&mut self, ix: LegIx, report: &Report, now: Nanos, effects: &mut Vec<Effect>) {
+        self.take_report(ix, report, now);
+        self.now = now;
+        self.check_resume(effects);
+    }
+
+    /// True when nothing waits to be sent, neither here nor with the host.
+    #[inline(always)]
+    pub fn is_calm(&self) -> bool {
+        self.waiting == 0 && self.outbox.len == 0
+    }
+
+    /// [`Set::report`] while the set [is calm](Set::is_calm): nobody is to be told of room.
+    #[inline(always)]
+    pub fn take_report(&mut self, ix: LegIx, report: &Report, now: Nanos) {
+        if self.policy.algorithm.measures() {
+            self.hear(ix, report.inflight, report.rtt, now);
+        }
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
-            if self.policy.algorithm.measures() {
-                let learnt = self.learnt.as_mut();
-                if let Some(meter) = learnt.and_then(|learnt| learnt.meters.get_mut(usize::from(ix))) {
-                    let acked = leg.path.inflight.saturating_sub(report.inflight);
-                    let rtt = if report.rtt == 0 { leg.path.rtt } else { report.rtt };
-                    if acked > 0 {
-                        meter.heard(now, acked, rtt);
-                    }
-                }
-            }
             leg.report(report);
         }
-        self.now = now;
         self.settled = 0;
-        self.check_resume(effects);
+    }
+
+    /// Measures a leg of which a report says how many cells are in flight now.
+    #[inline(never)]
+    fn hear(&mut self, ix: LegIx, inflight: u64, rtt: Nanos, now: Nanos) {
+        let index = usize::from(ix);
+        let meter = self.learnt.as_mut().and_then(|learnt| learnt.meters.get_mut(index));
+        let (Some(leg), Some(meter)) = (self.legs.get(index), meter) else { return };
+        let acked = leg.path.inflight.saturating_sub(inflight);
+        if acked > 0 {
+            meter.heard(now, acked, if rtt == 0 { leg.path.rtt } else { rtt });
+        }
     }
 
     /// Notes whether the channel of a leg is full. Other circuits fill it too, so the next message asks again. Answers
@@ -370,6 +406,7 @@ impl Set {
 
     /// Finds the number at which the set has to send on the leg furthest behind (SEQ-4). Called again only when that
     /// number is reached: as legs only move forward, an old value can only be too low.
+    #[inline(never)]
     pub(super) fn refresh_catch_up(&mut self) {
         let lowest = self.legs.iter().filter(|leg| leg.path.linked).map(|leg| leg.sent).min();
         self.catch_up_at = lowest.map_or(u64::MAX, |sent| sent.saturating_add(limits::CATCH_UP_AT));
@@ -381,11 +418,7 @@ impl Set {
     #[inline(always)]
     fn settle(&mut self, ix: LegIx, run: u64) {
         let Some(leg) = self.legs.get(usize::from(ix)) else { return };
-        let to_catch_up = self.catch_up_at.saturating_sub(leg.sent);
-        if !leg.path.ready() || self.bare {
-            return;
-        }
-        let room = (leg.path.cwnd - leg.path.inflight).min(to_catch_up);
+        let room = leg.path.cwnd.saturating_sub(leg.path.inflight).min(self.catch_up_at.saturating_sub(leg.sent));
         let kept = if self.policy.algorithm.remembers() {
             self.learnt.as_ref().map_or(0, |learnt| learnt.flow.until.saturating_sub(leg.sent))
         } else if self.policy.algorithm.stays_while_ready() {
@@ -409,132 +442,11 @@ impl Set {
         kept.max(u64::from(self.policy.run_min).saturating_sub(self.since_switch))
     }
 
-    /// Chooses a leg for DATA, or says when to look again: [`NEVER`] if only a report or change can help.
-    #[inline(always)]
-    fn choice(&self, sent: u64) -> Result<Chosen, Nanos> {
-        if self.bare || self.rare || sent >= self.catch_up_at {
-            self.choose_by_rare_rules(sent)
-        } else {
-            self.choose(sent, |_| true)
-        }
-    }
-
-    /// Chooses by the rules that rarely apply: stay on the leg of a SWITCH that has no message yet, send on a leg far
-    /// behind, on the leg that the host has named, save the peer's memory, leave a leg only after a run.
-    #[inline(never)]
-    fn choose_by_rare_rules(&self, sent: u64) -> Result<Chosen, Nanos> {
-        let current = self.sending().and_then(|index| Some((index, &self.legs.get(index)?.path)));
-        let stay = |run| {
-            let current = current.filter(|(_, path)| path.ready());
-            current.map(|(leg, _)| Chosen { leg, run, lends: false }).ok_or(NEVER)
-        };
-        if self.bare {
-            return stay(1);
-        }
-        let reachable = |index: usize| {
-            self.legs.get(index).is_some_and(|leg| sent.saturating_sub(leg.sent) <= limits::SWITCH_DELTA_MAX)
-        };
-        let paths = self.paths().filter(|&(index, _)| reachable(index));
-        if sent >= self.catch_up_at {
-            let behind = paths.clone().find(|&(index, path)| path.ready() && self.is_far_behind(index, sent));
-            if let Some((index, _)) = behind {
-                return Ok(any_run(index));
-            }
-        }
-        if let Some(choice) = self.choose_named(sent) {
-            return choice;
-        }
-        let choice = self.choose(sent, reachable);
-        let Some((_, path)) = current.filter(|&(index, _)| choice.map(|chosen| chosen.leg) != Ok(index)) else {
-            return choice;
-        };
-        if self.policy.saves_memory && self.since_switch < path.cwnd {
-            return stay(1);
-        }
-        match u64::from(self.policy.run_min).saturating_sub(self.since_switch) {
-            0 => choice,
-            rest => stay(rest).or(choice),
-        }
-    }
-
-    /// Chooses among the legs that may be chosen.
-    #[inline(always)]
-    fn choose(&self, sent: u64, may: impl Fn(usize) -> bool + Copy) -> Result<Chosen, Nanos> {
-        if self.policy.algorithm.remembers() {
-            if self.settled > 0 {
-                // By whichever way a message comes, the choice is kept for its run.
-                let (run, lends) = (self.settled, self.learnt.as_ref().is_some_and(|learnt| learnt.flow.lends));
-                return self.sending().map(|leg| Chosen { leg, run, lends }).ok_or(NEVER);
-            }
-            return self.choose_by_memory(sent, may).or_else(|at| self.choose_after_silence(may).ok_or(at));
-        }
-        let leg = choose(self.policy.algorithm, self.paths().filter(move |&(index, _)| may(index)));
-        leg.map(any_run).ok_or(NEVER)
-    }
-
-    /// Whatever an algorithm waits for, it has not come for too long: any leg that has room will do.
-    #[cold]
-    #[inline(never)]
-    fn choose_after_silence(&self, may: impl Fn(usize) -> bool + Copy) -> Option<Chosen> {
-        if self.silence() < limits::CHOICE_WAIT {
-            return None;
-        }
-        choose(Algorithm::LowRtt, self.paths().filter(move |&(index, _)| may(index))).map(any_run)
-    }
-
-    /// How long the host waits, or else the messages that padding held back.
-    fn silence(&self) -> Nanos {
-        let since = if self.waiting == 0 { self.last_active } else { self.told_tally().waits_since };
-        self.now.saturating_sub(since)
-    }
-
-    fn choose_by_memory(&self, sent: u64, may: impl Fn(usize) -> bool + Copy) -> Result<Chosen, Nanos> {
-        let legs = self.measured_legs().filter(move |&(index, ..)| may(index));
-        let flow = &self.learnt.as_ref().ok_or(NEVER)?.flow;
-        choice::choose_by_memory(self.policy.algorithm, self.now, flow, self.sending(), sent, legs)
-    }
-
-    /// When the choice has to be made again although no report has come: a message waits, or the host does, for a leg
-    /// that is full, and another leg has room. [`NEVER`] if that is not so.
-    pub fn choose_again_at(&self) -> Nanos {
-        if !self.may_choose_again() || !self.usable || !self.legs.iter().any(|leg| leg.path.ready()) {
-            return NEVER;
-        }
-        // By the same rules as a plan: were it refused for another reason, this would be looked at without end.
-        let sent = self.sent_last();
-        match self.choice(sent) {
-            Ok(_) => self.now,
-            // The longer it waits, the rarer the looks: peers may be silent for ever.
-            Err(at) => at.max(self.now.saturating_add(self.silence() / LOOK_SHARE)),
-        }
-    }
-
-    /// True when something waits to be sent, and time may bring another choice. Rarely so, and cheap to ask.
-    #[inline(always)]
-    pub fn may_choose_again(&self) -> bool {
-        (self.waiting != 0 || self.is_holding()) && self.policy.algorithm.measures()
-    }
-
-    /// The time has come at which a choice is made again.
-    pub fn choose_again(&mut self, now: Nanos, effects: &mut Vec<Effect>) {
-        self.now = now;
-        self.check_resume(effects);
-    }
-
-    /// The time of the call that runs, for what depends on it. While the host waits, only a report or the choice's own
-    /// timer moves it: they say MAY_SEND, and nothing would say it for a choice that has changed in between.
-    #[inline]
-    pub fn observe(&mut self, now: Nanos) {
-        if self.waiting == 0 {
-            self.now = now;
-        }
-    }
-
     /// Notes a plan that is about to be carried out, if it is a choice made anew.
     #[inline(always)]
     pub(super) fn note_plan(&mut self, plan: &Plan) {
         if self.settled == 0 && plan.run > 0 && self.policy.algorithm.remembers() {
-            self.note_choice(plan);
+            self.note_choice(plan.ix, plan.number - 1, plan.run, plan.lends);
         }
     }
 
@@ -546,11 +458,8 @@ impl Set {
         self.flow_mut().into_iter().for_each(|flow| flow.memo.waits |= waits);
     }
 
-    fn is_far_behind(&self, index: usize, sent: u64) -> bool {
-        self.legs.get(index).is_some_and(|leg| sent - leg.sent.min(sent) >= limits::CATCH_UP_AT)
-    }
-
     /// Makes another leg the sending leg. It needs no SWITCH, as its last number is that of the old sending leg.
+    #[inline(never)]
     fn move_without_switch(&mut self, index: usize) -> Result<(), Refusal> {
         let sent = self.sent_last();
         let leg = self
@@ -568,9 +477,4 @@ impl Set {
         self.since_switch = 0;
         Ok(())
     }
-}
-
-/// A leg that was not chosen for a number of messages.
-fn any_run(leg: usize) -> Chosen {
-    Chosen { leg, run: u64::MAX, lends: false }
 }

@@ -120,12 +120,6 @@ impl Set {
         (since != NEVER).then(|| HeldRun { depth, age: now.saturating_sub(since) })
     }
 
-    /// True when the host was refused for the first time since it could send.
-    #[inline]
-    pub fn waits_first(&self) -> bool {
-        self.waiting == 1
-    }
-
     /// Notes since when the host waits, if it does and this was not noted yet.
     pub fn begin_wait(&mut self, now: Nanos) {
         if self.waiting != 0 {

@@ -65,16 +65,6 @@ impl Engine {
         self.explain(Blocked::NoRoom.into(), why)
     }
 
-    /// Refuses a message that a set does not send.
-    #[inline(always)]
-    pub(in crate::engine) fn refused(&mut self, set: Id, refusal: Refusal) -> Error {
-        let error = self.note_refusal(set, refusal);
-        if self.channels.in_use() && refusal == Refusal::Blocked {
-            return self.refused_in_line(set, error);
-        }
-        error
-    }
-
     /// Says why a set has no room, for a host that only asks: no leg stands in line for it.
     #[inline(always)]
     pub(in crate::engine) fn note_refusal(&mut self, set: Id, refusal: Refusal) -> Error {
@@ -86,13 +76,22 @@ impl Engine {
         error
     }
 
-    /// [`Engine::refused`] when the host may have been able to send before: it may wait from now on.
-    #[cold]
+    /// Refuses a message that a set does not send. The host waits from now on, if it does not wait yet, and the choice
+    /// is looked at again when time may change it.
     #[inline(never)]
-    pub(in crate::engine) fn refused_at_first(&mut self, set: Id, refusal: Refusal) -> Error {
-        self.begin_wait(set);
-        self.look_again(set);
-        self.refused(set, refusal)
+    pub(in crate::engine) fn refused(&mut self, set: Id, refusal: Refusal) -> Error {
+        let now = self.time.clock.latest();
+        if let Some(state) = self.sets.get_mut(set) {
+            state.begin_wait(now);
+            if state.may_choose_again() {
+                self.look_again(set);
+            }
+        }
+        let error = self.note_refusal(set, refusal);
+        if self.channels.in_use() && refusal == Refusal::Blocked {
+            return self.refused_in_line(set, error);
+        }
+        error
     }
 
     /// Notes since when the host of a set waits, if it does.

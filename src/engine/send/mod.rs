@@ -1,5 +1,5 @@
-//! Sending: the order of its steps, which stands here and nowhere else. First the quick way, then the long way; a
-//! message that may not go now is held, and only then its body is read.
+//! Sending: the order of its steps, which stands here and nowhere else. First the quick way, then a choice made anew,
+//! then the long way; a message that may not go now is held, and only then its body is read.
 
 mod circuit;
 mod hold;
@@ -12,9 +12,11 @@ mod stream;
 
 use crate::base::{Id, Nanos};
 use crate::conflux::set::Plan;
+use crate::conflux::Report;
 use crate::engine::{Engine, Error, Verdict, VerdictKind};
 use crate::message::{Head, Message};
 use crate::wire::Command;
+use std::iter::Empty;
 
 /// Where a host sends a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,16 +31,27 @@ pub enum Outlet {
     Circuit(Id),
 }
 
+/// For a message that brings no reports of legs.
+pub const NO_REPORTS: Empty<(Id, Report)> = std::iter::empty();
+
 /// How the steps of sending one message are entered.
 pub trait Sending: Sized {
     /// The result of the call.
     type Answer;
     /// Calls [`Engine::send_quick`]; none when it did nothing or could not be entered.
     fn quick(&mut self) -> Option<Sent>;
+    /// Calls [`Engine::send_anew`]; none when it could not be entered, or did nothing but take reports.
+    fn anew(&mut self) -> Option<Sent> {
+        None
+    }
     /// Answers for a message that goes out.
-    fn done(self, sent: &Sent) -> Self::Answer;
+    fn done(&mut self, sent: &Sent) -> Self::Answer;
     /// Calls [`Engine::send_long`].
-    fn long(self) -> Self::Answer;
+    fn long(&mut self) -> Self::Answer;
+    /// Calls [`send_rest`], out of line: the quick way has nothing to keep for it.
+    fn rest(&mut self) -> Self::Answer {
+        send_rest(self)
+    }
 }
 
 /// The result of the quick way.
@@ -76,6 +89,15 @@ impl Going {
 pub fn send<S: Sending>(mut message: S) -> S::Answer {
     match message.quick() {
         Some(sent) => message.done(&sent),
+        None => message.rest(),
+    }
+}
+
+/// The steps after the quick one.
+#[inline(always)]
+pub fn send_rest<S: Sending>(message: &mut S) -> S::Answer {
+    match message.anew() {
+        Some(sent) => message.done(&sent),
         None => message.long(),
     }
 }
@@ -96,15 +118,19 @@ impl Sending for Straight<'_, '_> {
         self.engine.send_quick(self.now, self.outlet, &self.message.head())
     }
 
-    fn done(self, sent: &Sent) -> Self::Answer {
+    fn anew(&mut self) -> Option<Sent> {
+        self.engine.send_anew(self.now, self.outlet, &self.message.head(), NO_REPORTS, |_| ())
+    }
+
+    fn done(&mut self, sent: &Sent) -> Self::Answer {
         if sent.tells {
             self.engine.tell_of_sent(sent.verdict.circuit, sent.verdict.number, self.message.command);
         }
         Ok(sent.verdict)
     }
 
-    fn long(self) -> Self::Answer {
-        self.engine.send_long(self.now, self.outlet, &self.message.head(), || Ok(*self.message))
+    fn long(&mut self) -> Self::Answer {
+        self.engine.send_long(self.now, self.outlet, &self.message.head(), NO_REPORTS, || Ok(*self.message))
     }
 }
 
@@ -133,21 +159,41 @@ impl Engine {
         Some(Sent { verdict, tells: false })
     }
 
-    /// The second step, for another leg, no room, commands but DATA, or when something is due; and the third step,
-    /// which holds a message that has to wait. `whole` gives the message, or why it cannot be read; only the third step
-    /// calls it.
+    /// The second step, for a message of a set, where a leg has to be chosen: most often on reports of legs. None when
+    /// nothing was done, or nothing but to take reports: then `left` gets those that are left.
+    #[inline(always)]
+    pub fn send_anew<N: Iterator<Item = (Id, Report)> + Clone>(
+        &mut self,
+        now: Nanos,
+        outlet: Outlet,
+        head: &Head,
+        news: N,
+        left: impl FnOnce(N),
+    ) -> Option<Sent> {
+        let verdict = match outlet {
+            Outlet::Set(set) => self.choose_quick::<true, N>(now, set, head, news, left)?,
+            Outlet::Choice(set) => self.choose_quick::<false, N>(now, set, head, news, left)?,
+            Outlet::Stream(_) | Outlet::Circuit(_) => return None,
+        };
+        Some(Sent { verdict, tells: false })
+    }
+
+    /// The third step, for no room, legs elsewhere, padding, or when something is due; and the fourth step, which holds
+    /// a message that has to wait. A set takes the reports in `news` before it chooses. `whole` gives the message, or
+    /// says why it cannot be read; only the fourth step calls it.
     #[inline(always)]
     pub fn send_long<'m>(
         &mut self,
         now: Nanos,
         outlet: Outlet,
         head: &Head,
+        news: impl Iterator<Item = (Id, Report)>,
         whole: impl FnOnce() -> Result<Message<'m>, &'static str>,
     ) -> Result<Verdict, Error> {
         let &Head { command, hop, stream_id, len } = head;
         let going = match outlet {
-            Outlet::Set(set) => self.send_in_set(now, set, command, hop)?,
-            Outlet::Choice(set) => self.decide(now, set, command, hop)?,
+            Outlet::Set(set) => self.send_in_set(now, set, command, hop, news)?,
+            Outlet::Choice(set) => self.decide(now, set, command, hop, news)?,
             Outlet::Stream(stream) => self.send_on_stream(now, stream, command, len)?,
             Outlet::Circuit(circuit) => {
                 self.send_for_host(now, circuit, command, hop, stream_id)?.map_or(Going::Later, Going::Out)

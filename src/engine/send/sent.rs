@@ -14,32 +14,37 @@ impl Engine {
     /// Reports that a cell was queued on a circuit.
     pub fn sent(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<(), Error> {
         let now = self.enter_for_circuits(now, std::iter::once(id))?;
-        self.sent_entered::<true>(now, id, command, hop)
+        self.sent_entered(now, id, command, hop)
+    }
+
+    /// The quickest way of [`Engine::sent`]: a message on the sending leg of a set, of which nobody else has to hear.
+    /// None when nothing was done.
+    #[inline(always)]
+    pub fn sent_in_turn(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Option<()> {
+        if !self.enter_quick::<false>(now) {
+            return None;
+        }
+        let circuit = self.circuits.get(id)?;
+        let Place::Leg { set, ix } = circuit.place else { return None };
+        if u16::from(hop) != circuit.config.plain_hop || !command.is_multiplexed() {
+            return None;
+        }
+        self.sets.get_mut(set)?.commit_quick(ix, command == Command::DATA, now)?;
+        self.padding.purse.sent(1);
+        Some(())
     }
 
     /// The quick way of [`Engine::sent`], while nothing is due. None when nothing was done.
     #[inline(always)]
-    pub fn sent_quick<const WATCHED: bool>(
-        &mut self,
-        now: Nanos,
-        id: Id,
-        command: Command,
-        hop: u8,
-    ) -> Option<Result<(), Error>> {
-        if !self.enter_quick::<WATCHED>(now) {
+    pub fn sent_quick(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Option<Result<(), Error>> {
+        if !self.enter_quick::<true>(now) {
             return None;
         }
-        Some(self.sent_entered::<WATCHED>(now, id, command, hop))
+        Some(self.sent_entered(now, id, command, hop))
     }
 
     #[inline(always)]
-    fn sent_entered<const WATCHED: bool>(
-        &mut self,
-        now: Nanos,
-        id: Id,
-        command: Command,
-        hop: u8,
-    ) -> Result<(), Error> {
+    fn sent_entered(&mut self, now: Nanos, id: Id, command: Command, hop: u8) -> Result<(), Error> {
         let Some(circuit) = self.circuits.get(id) else { return Err(self.circuits.reason(id).into()) };
         if circuit.place == Place::Closing {
             return Err(Blocked::Gone.into());
@@ -54,7 +59,7 @@ impl Engine {
             return Err(Misuse::IsRun.into());
         }
         if let (Place::Leg { set, ix }, true) = (circuit.place, circuit.config.hops.ends_at(hop)) {
-            self.sent_on_leg::<WATCHED>(now, set, (id, ix), command)?;
+            self.sent_on_leg(now, set, (id, ix), command)?;
         } else if circuit.place == Place::Away && circuit.config.hops.ends_at(hop) && is_sequenced(command) {
             return Err(Misuse::NotDecided.into());
         } else if command.traits() & STREAM_NEEDED != 0 {
@@ -70,22 +75,16 @@ impl Engine {
 
     /// Counts a cell of a leg in its set.
     #[inline(always)]
-    fn sent_on_leg<const WATCHED: bool>(
-        &mut self,
-        now: Nanos,
-        set: Id,
-        (id, ix): (Id, LegIx),
-        command: Command,
-    ) -> Result<(), Error> {
+    fn sent_on_leg(&mut self, now: Nanos, set: Id, (id, ix): (Id, LegIx), command: Command) -> Result<(), Error> {
         let Some(state) = self.sets.get_mut(set) else { return Err(Misuse::NotALeg.into()) };
         if command.is_multiplexed() {
             state.commit_message(ix, command, now, &mut self.out.effects)?;
-            if WATCHED && self.wants(Class::Choice) {
+            if self.wants(Class::Choice) {
                 self.note_queued(set, id, ix, command);
             }
         } else if command == Command::CONFLUX_SWITCH {
             let delta = state.commit_switch(ix)?;
-            if WATCHED && self.wants(Class::Choice) {
+            if self.wants(Class::Choice) {
                 self.note_switch_sent(set, id, delta);
             }
         }

@@ -2,17 +2,27 @@
 
 use crate::base::{Id, Nanos};
 use crate::conflux::set::{Plan, Refusal};
+use crate::conflux::Report;
 use crate::engine::send::Going;
+use crate::engine::slot::{Circuit, Place};
 use crate::engine::{Blocked, Engine, Error, Misuse, Verdict, VerdictKind};
 use crate::event::Class;
+use crate::message::Head;
 use crate::reactor::Controller;
 use crate::wire::Command;
 
 impl Engine {
-    /// Chooses a leg, and counts nothing as sent.
+    /// Chooses a leg, and counts nothing as sent. The reports of legs are taken first.
     #[inline(always)]
-    pub fn decide(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
-        self.enter_for_sending(now, set, command, hop)?;
+    pub fn decide(
+        &mut self,
+        now: Nanos,
+        set: Id,
+        command: Command,
+        hop: u8,
+        news: impl Iterator<Item = (Id, Report)>,
+    ) -> Result<Going, Error> {
+        self.enter_for_sending(now, set, command, hop, news)?;
         if self.needs_a_look {
             return self.decide_with_a_look(set, command);
         }
@@ -22,11 +32,7 @@ impl Engine {
         match state.decide(command) {
             Ok(plan) => Ok(Going::Out(verdict(plan))),
             Err(Refusal::Hold) => Ok(Going::Later),
-            Err(refusal) if state.waits_first() => Err(self.refused_at_first(set, refusal)),
-            Err(refusal) => {
-                self.look_again(set);
-                Err(self.refused(set, refusal))
-            }
+            Err(refusal) => Err(self.refused(set, refusal)),
         }
     }
 
@@ -62,11 +68,63 @@ impl Engine {
         state.decide_quick().map(verdict)
     }
 
-    /// Chooses a leg and counts the message, and the SWITCH before it, as queued.
+    /// Chooses a leg and counts the message, and the SWITCH before it, as queued. The reports of legs are taken first.
     #[inline(always)]
-    pub fn send_in_set(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<Going, Error> {
-        self.enter_for_sending(now, set, command, hop)?;
+    pub fn send_in_set(
+        &mut self,
+        now: Nanos,
+        set: Id,
+        command: Command,
+        hop: u8,
+        news: impl Iterator<Item = (Id, Report)>,
+    ) -> Result<Going, Error> {
+        self.enter_for_sending(now, set, command, hop, news)?;
         self.send_in_set_entered(set, command, hop)
+    }
+
+    /// The quick way of a choice that is made anew; `COUNTS` the message, too. It takes reports of legs of the set as
+    /// long as nothing is due, nothing waits and nobody watches. None when the long way has to go on; if reports were
+    /// taken, `left` gets those that are left.
+    #[inline(always)]
+    pub(super) fn choose_quick<const COUNTS: bool, N: Iterator<Item = (Id, Report)> + Clone>(
+        &mut self,
+        now: Nanos,
+        set: Id,
+        &Head { command, hop, .. }: &Head,
+        mut news: N,
+        left: impl FnOnce(N),
+    ) -> Option<Verdict> {
+        if !self.try_enter(now) || self.needs_a_look || self.wants(Class::Windows) || (COUNTS && self.tells) {
+            return None;
+        }
+        let state = self.sets.get_mut(set)?;
+        if !state.is_calm() || !state.is_host_hop(hop) || !command.is_multiplexed() {
+            return None;
+        }
+        loop {
+            let before = news.clone();
+            let Some((id, report)) = news.next() else { break };
+            match self.circuits.get(id) {
+                Some(&Circuit { place: Place::Leg { set: owner, ix }, reactor: None, .. }) if owner == set => {
+                    state.take_report(ix, &report, now);
+                }
+                _ => {
+                    left(before);
+                    return None;
+                }
+            }
+        }
+        state.observe(now);
+        let Ok(plan) = state.plan(command) else {
+            left(news);
+            return None;
+        };
+        state.settle_on(&plan, command);
+        if COUNTS {
+            state.send_planned(&plan, command, now, &mut self.out.effects);
+            self.padding.purse.sent(1 + u64::from(plan.delta != 0));
+        }
+        Some(verdict(plan))
     }
 
     /// The quick way of [`Engine::send_in_set`], while the sending leg stays and has room. None when nothing was done.
@@ -133,7 +191,7 @@ impl Engine {
         match plan {
             Ok(plan) => Ok(Going::Out(self.count_planned(plan, hop))),
             Err(Refusal::Hold) => Ok(Going::Later),
-            Err(refusal) => Err(self.refused_at_first(set, refusal)),
+            Err(refusal) => Err(self.refused(set, refusal)),
         }
     }
 
@@ -195,7 +253,7 @@ impl Engine {
                 if self.wants(Class::Choice) {
                     self.note_refused(set, refusal);
                 }
-                Err(self.refused_at_first(set, refusal))
+                Err(self.refused(set, refusal))
             }
         }
     }
@@ -220,10 +278,27 @@ impl Engine {
         verdict
     }
 
-    /// The first step of sending: checks that the set is there, and that it can send the message.
+    /// The first step of sending: takes the reports of legs, and checks that the set can send the message.
     #[inline(always)]
-    fn enter_for_sending(&mut self, now: Nanos, set: Id, command: Command, hop: u8) -> Result<(), Error> {
+    fn enter_for_sending(
+        &mut self,
+        now: Nanos,
+        set: Id,
+        command: Command,
+        hop: u8,
+        news: impl Iterator<Item = (Id, Report)>,
+    ) -> Result<(), Error> {
         self.enter_for_set(now, set)?;
+        self.take_reports(news)?;
+        match self.sets.get(set) {
+            Some(state) if state.is_host_hop(hop) && command.is_multiplexed() => Ok(()),
+            _ => self.check_for_sending(set, command, hop),
+        }
+    }
+
+    /// The reason why a set cannot send a message, if there is one.
+    #[inline(never)]
+    fn check_for_sending(&mut self, set: Id, command: Command, hop: u8) -> Result<(), Error> {
         if !command.is_multiplexed() {
             return Err(Misuse::NotMultiplexed.into());
         }

@@ -15,7 +15,7 @@ pub use report::*;
 pub use send::*;
 pub use stats::*;
 
-pub(super) use report::reports;
+pub(super) use report::{are_known, news_of, reports};
 pub(super) use send::tell_of_sent;
 
 use super::door;

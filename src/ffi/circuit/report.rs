@@ -70,14 +70,29 @@ pub unsafe extern "C-unwind" fn circflow_leg_update(
 
 /// Reports, if none has a flag that nobody knows.
 #[inline(always)]
-pub(in crate::ffi) fn reports(
-    reports: &[circflow_leg_report],
-) -> Result<impl Iterator<Item = (Id, Report)> + Clone + '_, Why> {
-    let known = CIRCFLOW_REPORT_SLOW_START | CIRCFLOW_REPORT_CHANNEL_FULL;
-    if reports.iter().any(|report| report.flags & !known != 0) {
+pub(in crate::ffi) fn reports(reports: &[circflow_leg_report]) -> Result<impl Reports + '_, Why> {
+    if !are_known(reports) {
         return Err("a report has an unknown flag");
     }
-    Ok(reports.iter().map(|report| (report.circuit.id(), news(report))))
+    Ok(news_of(reports))
+}
+
+/// What reports say, in order.
+pub(in crate::ffi) trait Reports: ExactSizeIterator<Item = (Id, Report)> + Clone {}
+
+impl<I: ExactSizeIterator<Item = (Id, Report)> + Clone> Reports for I {}
+
+/// True when no report has a flag that nobody knows.
+#[inline(always)]
+pub(in crate::ffi) fn are_known(reports: &[circflow_leg_report]) -> bool {
+    let known = CIRCFLOW_REPORT_SLOW_START | CIRCFLOW_REPORT_CHANNEL_FULL;
+    reports.iter().all(|report| report.flags & !known == 0)
+}
+
+/// [`reports`] that [are known](are_known).
+#[inline(always)]
+pub(in crate::ffi) fn news_of(reports: &[circflow_leg_report]) -> impl Reports + '_ {
+    reports.iter().map(|report| (report.circuit.id(), news(report)))
 }
 
 #[inline(always)]

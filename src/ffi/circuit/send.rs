@@ -1,7 +1,7 @@
 //! Messages that the host sends on a circuit, and its reports of what is queued and written.
 
 use crate::base::Id;
-use crate::engine::{Engine, Outlet};
+use crate::engine::{Engine, Outlet, NO_REPORTS};
 use crate::ffi::door;
 use crate::ffi::engine::circflow_engine;
 use crate::ffi::id::*;
@@ -45,7 +45,7 @@ pub unsafe extern "C-unwind" fn circflow_circuit_send(
         door::enter(engine, |core| {
             let message = message::read(message).map_err(|why| core.invalid(why))?;
             let outlet = Outlet::Circuit(circuit.id());
-            let verdict = core.send_long(core.time(now_ns), outlet, &message.head(), || Ok(message))?;
+            let verdict = core.send_long(core.time(now_ns), outlet, &message.head(), NO_REPORTS, || Ok(message))?;
             message::write_verdict(verdict_out, &verdict);
             Ok(())
         })
@@ -78,20 +78,25 @@ pub unsafe extern "C-unwind" fn circflow_circuit_cell_queued(
     command: u8,
     hop: u8,
 ) -> circflow_status {
-    // SAFETY: by the contract of this function, which is that of the other.
-    unsafe { cell_queued::<false>(engine, now_ns, circuit, command, hop) }
+    let in_turn = |core: &mut Engine| core.sent_in_turn(now_ns, circuit.id(), Command(command), hop);
+    // SAFETY: the contract of this floor, which the caller keeps.
+    match unsafe { door::try_enter(engine, in_turn) } {
+        Some(()) => CIRCFLOW_OK,
+        // SAFETY: the contract of this floor, which the caller keeps.
+        None => unsafe { cell_queued(engine, now_ns, circuit, command, hop) },
+    }
 }
 
-/// The quick way, `WATCHED` while somebody watches each message.
-#[inline(always)]
-unsafe fn cell_queued<const WATCHED: bool>(
+/// Any cell, while nothing is due.
+#[inline(never)]
+unsafe extern "C-unwind" fn cell_queued(
     engine: *mut circflow_engine,
     now_ns: u64,
     circuit: circflow_circuit_id,
     command: u8,
     hop: u8,
 ) -> circflow_status {
-    let quick = |core: &mut Engine| core.sent_quick::<WATCHED>(now_ns, circuit.id(), Command(command), hop);
+    let quick = |core: &mut Engine| core.sent_quick(now_ns, circuit.id(), Command(command), hop);
     // SAFETY: the contract of this floor, which the caller keeps.
     match unsafe { door::try_enter(engine, quick) } {
         Some(Ok(())) => {
@@ -103,9 +108,7 @@ unsafe fn cell_queued<const WATCHED: bool>(
         // SAFETY: the contract of this floor, which the caller keeps.
         Some(Err(error)) => unsafe { door::enter(engine, |_| Err(error)) },
         // SAFETY: the contract of this floor, which the caller keeps.
-        None if WATCHED => unsafe { sent_any(engine, now_ns, circuit, command, hop) },
-        // SAFETY: the contract of this floor, which the caller keeps.
-        None => unsafe { cell_queued_watched(engine, now_ns, circuit, command, hop) },
+        None => unsafe { sent_any(engine, now_ns, circuit, command, hop) },
     }
 }
 
@@ -128,19 +131,6 @@ pub(in crate::ffi) unsafe extern "C-unwind" fn tell_of_sent(
         door::call_out(engine);
     }
     CIRCFLOW_OK
-}
-
-/// While nobody watches, this goes straight on to the long way.
-#[inline(never)]
-unsafe extern "C-unwind" fn cell_queued_watched(
-    engine: *mut circflow_engine,
-    now_ns: u64,
-    circuit: circflow_circuit_id,
-    command: u8,
-    hop: u8,
-) -> circflow_status {
-    // SAFETY: the contract of this floor, which the caller keeps.
-    unsafe { cell_queued::<true>(engine, now_ns, circuit, command, hop) }
 }
 
 #[inline(never)]

@@ -1,6 +1,6 @@
 //! Sending through a set: which leg, and with which SWITCH.
 
-use crate::engine::{send, Engine, Outlet, Sending, Sent};
+use crate::engine::{send, send_rest, Engine, Outlet, Sending, Sent};
 use crate::ffi::circuit::{self, circflow_leg_report};
 use crate::ffi::door;
 use crate::ffi::engine::circflow_engine;
@@ -96,6 +96,7 @@ unsafe fn for_set<const CHOOSES: bool>(
 }
 
 /// A message for a set, which only chooses or counts too; each step of it goes through the door for itself.
+#[derive(Clone, Copy)]
 struct ForSet<'m, const CHOOSES: bool> {
     engine: *mut circflow_engine,
     now_ns: u64,
@@ -120,16 +121,14 @@ impl<const CHOOSES: bool> Sending for ForSet<'_, CHOOSES> {
             if !message::fits(message) {
                 return None;
             }
-            let set = set.id();
-            let outlet = if CHOOSES { Outlet::Choice(set) } else { Outlet::Set(set) };
-            core.send_quick(now_ns, outlet, &message::head(message))
+            core.send_quick(now_ns, outlet::<CHOOSES>(set), &message::head(message))
         };
         // SAFETY: see above.
         unsafe { door::try_enter(engine, quick) }
     }
 
     #[inline(always)]
-    fn done(self, sent: &Sent) -> circflow_status {
+    fn done(&mut self, sent: &Sent) -> circflow_status {
         // SAFETY: see above.
         unsafe {
             message::write_verdict(self.verdict_out, &sent.verdict);
@@ -142,23 +141,59 @@ impl<const CHOOSES: bool> Sending for ForSet<'_, CHOOSES> {
     }
 
     #[inline(always)]
-    fn long(self) -> circflow_status {
-        let ForSet { engine, now_ns, set, message, reports, verdict_out } = self;
+    fn anew(&mut self) -> Option<Sent> {
+        let &mut ForSet { engine, now_ns, set, message, reports, .. } = self;
+        let anew = |core: &mut Engine| {
+            if !message::fits(message) || !circuit::are_known(reports) {
+                return None;
+            }
+            let (outlet, news) = (outlet::<CHOOSES>(set), circuit::news_of(reports));
+            // Those that were taken are not taken again.
+            core.send_anew(now_ns, outlet, &message::head(message), news, |left| {
+                self.reports = last(reports, left.len())
+            })
+        };
         // SAFETY: see above.
-        unsafe { send_long::<CHOOSES>(engine, now_ns, set, message, reports, verdict_out) }
+        unsafe { door::try_enter(engine, anew) }
+    }
+
+    #[inline(always)]
+    fn rest(&mut self) -> circflow_status {
+        rest_for_set(*self)
+    }
+
+    #[inline(always)]
+    fn long(&mut self) -> circflow_status {
+        // SAFETY: see above.
+        unsafe { send_long(self) }
     }
 }
 
-/// The long way: reports, another leg, no room.
+#[inline(always)]
+fn outlet<const CHOOSES: bool>(set: circflow_set_id) -> Outlet {
+    if CHOOSES {
+        Outlet::Choice(set.id())
+    } else {
+        Outlet::Set(set.id())
+    }
+}
+
+/// The last of some reports.
+#[cold]
+fn last(reports: &[circflow_leg_report], count: usize) -> &[circflow_leg_report] {
+    reports.get(reports.len() - count..).unwrap_or_default()
+}
+
+/// Reports, or another leg. It gets a copy, so that the quick way need not keep its own in memory.
 #[inline(never)]
-unsafe fn send_long<const CHOOSES: bool>(
-    engine: *mut circflow_engine,
-    now_ns: u64,
-    set: circflow_set_id,
-    message: &circflow_message,
-    reports: &[circflow_leg_report],
-    verdict_out: *mut circflow_verdict,
-) -> circflow_status {
+fn rest_for_set<const CHOOSES: bool>(mut message: ForSet<'_, CHOOSES>) -> circflow_status {
+    send_rest(&mut message)
+}
+
+/// The long way: no room, or something is due, or more than the set has to see the message.
+#[inline(never)]
+unsafe fn send_long<const CHOOSES: bool>(message: &mut ForSet<'_, CHOOSES>) -> circflow_status {
+    let &mut ForSet { engine, now_ns, set, message, reports, verdict_out } = message;
     if !message::fits(message) {
         // SAFETY: the contract of this floor, which the caller keeps.
         return unsafe { refuse_long(engine) };
@@ -166,14 +201,9 @@ unsafe fn send_long<const CHOOSES: bool>(
     // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
         door::enter(engine, |core| {
-            if !reports.is_empty() {
-                let news = circuit::reports(reports).map_err(|why| core.invalid(why))?;
-                core.report_for(core.time(now_ns), set.id(), news)?;
-            }
-            let set = set.id();
-            let outlet = if CHOOSES { Outlet::Choice(set) } else { Outlet::Set(set) };
-            let verdict =
-                core.send_long(core.time(now_ns), outlet, &message::head(message), || message::kept(message))?;
+            let news = circuit::reports(reports).map_err(|why| core.invalid(why))?;
+            let (now, outlet, head) = (core.time(now_ns), outlet::<CHOOSES>(set), message::head(message));
+            let verdict = core.send_long(now, outlet, &head, news, || message::kept(message))?;
             message::write_verdict(verdict_out, &verdict);
             Ok(())
         })
