@@ -522,8 +522,8 @@ class Run:
                     self.network.control.ask(f"CLOSECIRCUIT {leg}")
                 except RuntimeError:
                     pass  # It went with its set.
-        # Tor may keep a DESTROY back in a relay until another cell goes the same way (so does stock tor), and exits then
-        # hear of nothing. When their neighbours end, they hear of it in any case.
+        # Tor, stock too, may keep a DESTROY back in a relay until another cell goes the same way, and an exit then hears
+        # of nothing. When their neighbours end, exits hear of it in any case.
         for node in self.network.named("auth") + self.network.named("middle"):
             node.stop()
         row["held"] = row["held bytes"] = "-"
