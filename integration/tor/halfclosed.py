@@ -152,14 +152,13 @@ def missing(fields):
 def judge(control, before):
     """All cells that came since, and by circuit or set how many of them break a rule. In a set tor counts a cell as
     read on the leg that brought it, and as valid on that of its stream."""
-    owner = {leg: name for name, legs in control.linked_sets().items() for leg in legs}
     cells, wrong = 0, {}
     for circuit, fields in list(control.read_fields.items()):
         read, bad = missing({name: value - before.get(circuit, {}).get(name, 0) for name, value in fields.items()})
         cells += read
         if circuit in control.probed:
             continue  # Tor counts nothing that answers its own tests.
-        name = owner.get(circuit, circuit)
+        name = control.legs.get(circuit, circuit)  # Also when the set has closed since.
         wrong[name] = wrong.get(name, 0) + bad
     return cells, wrong
 
