@@ -269,12 +269,13 @@ class Churn:
         if wrong:
             raise network.Failure(f"{when}: {len(wrong)} transfers with wrong bytes: {wrong[0]}")
 
-    def _check_logs(self):
-        for node in self.net.nodes.values():
-            for name in ("notice.log", "stdout"):
-                bad = [line for line in network.lines_with(node.path(name), "") if BAD.search(line)]
-                if bad:
-                    raise network.Failure(f"{node.name}: {len(bad)} lines of {name} tell of faults: {bad[0]}")
+    def _faults(self):
+        """How many lines of logs tell of faults. Stock tor may have some, when its memory is short; circflow may not."""
+        bad = [f"{node.name}: {line}" for node in self.net.nodes.values() for name in ("notice.log", "stdout")
+               for line in network.lines_with(node.path(name), "") if BAD.search(line)]
+        if bad and self.ours:
+            raise network.Failure(f"{len(bad)} lines of logs tell of faults: {bad[0]}")
+        return len(bad)
 
     def _figures(self):
         control = self.net.control
@@ -323,7 +324,7 @@ class Churn:
             self._end_tor(node)
         network.wait_for(f"{last.name} to hold no circuit, set and byte", END_WAIT, lambda: Left(last).is_nothing())
         self._end_tor(last)
-        self._check_logs()
+        row["faults in logs"] = self._faults()
 
     @staticmethod
     def _end_tor(node):
