@@ -270,7 +270,7 @@ class Churn:
             raise network.Failure(f"{when}: {len(wrong)} transfers with wrong bytes: {wrong[0]}")
 
     def _faults(self):
-        """How many lines of logs tell of faults. Stock tor may have some, when its memory is short; circflow may not."""
+        """How many lines of logs tell of faults. Stock tor may have some when memory is short; circflow may not."""
         bad = [f"{node.name}: {line}" for node in self.net.nodes.values() for name in ("notice.log", "stdout")
                for line in network.lines_with(node.path(name), "") if BAD.search(line)]
         if bad and self.ours:

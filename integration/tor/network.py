@@ -522,7 +522,7 @@ class Run:
                     self.network.control.ask(f"CLOSECIRCUIT {leg}")
                 except RuntimeError:
                     pass  # It went with its set.
-        # Tor, stock too, may keep a DESTROY back in a relay until another cell goes the same way, and an exit then hears
+        # Tor (stock too) may keep a DESTROY back in a relay until another cell goes the same way; an exit then hears
         # of nothing. When their neighbours end, exits hear of it in any case.
         for node in self.network.named("auth") + self.network.named("middle"):
             node.stop()
