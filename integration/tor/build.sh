@@ -10,11 +10,12 @@
 #        build.sh trace    (the same)
 #        build.sh package  SOURCE FOLDER LIBRARY "LIBRARIES IT NEEDS" OPTION_OF_CONFIGURE..
 #
-# stock and package are compiled from scratch. The others start as a copy of another build, as only a few of its objects
-# change. package is the program with circflow, as a distribution configures it. debug has an adapter that can
-# be told to do wrong, and is the program alone. seam is the tests alone, with seam_tests.c and seam_pool_tests.c among
-# them; with a library it is like the build with circflow, without one like the stock build. rows is stock tor's tests
-# alone too, with rows_tests.c among them. trace is stock tor's program alone, with trace.c between some of its files.
+# stock and package are compiled from scratch. The others start as a copy of another build, as only a few of its
+# objects change. package is the program with circflow, as the options of configure say: a distribution's, or those
+# for sanitizers. debug has an adapter that can be told to do wrong, and is the program alone. seam is the tests
+# alone, with seam_tests.c and seam_pool_tests.c among them; with a library it is like the build with circflow,
+# without one like the stock build. rows is stock tor's tests alone too, with rows_tests.c among them. trace is stock
+# tor's program alone, with trace.c between some of its files.
 set -eu
 
 kind=$1

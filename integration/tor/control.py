@@ -19,6 +19,8 @@ class Control:
         self.written = {}
         self.read_fields = {}  # circuit id -> what came on it, by the names of CIRC_BW
         self.probed = set()    # circuits by which tor tests a path, once they have served
+        self.legs = {}      # circuit id -> the id of its set, of all that were ever linked
+        self.lost = set()   # those of them that have closed
         self.streams = []   # (stream id, status, circuit id, target), as they came
         threading.Thread(target=self._listen, daemon=True).start()
         with open(cookie_path, "rb") as cookie:
@@ -76,6 +78,11 @@ class Control:
                 sums[name] = sums.get(name, 0) + int(fields.get(name, 0))
         elif words[:1] == ["CIRC_MINOR"] and "PURPOSE=PATH_BIAS_TESTING" in words:
             self.probed.add(words[1])
+        elif words[:1] in (["CIRC"], ["CIRC_MINOR"]) and "PURPOSE=CONFLUX_LINKED" in words:
+            if words[2] in ("CLOSED", "FAILED"):
+                self.lost.add(words[1])
+            else:
+                self.legs.update((words[1], word) for word in words if word.startswith("CONFLUX_ID="))
         elif words[:1] == ["STREAM"]:
             self.streams.append(tuple(words[1:5]))
 
@@ -89,12 +96,12 @@ class Control:
                 sets.setdefault(name.group(1), []).append(match.group(1))
         return sets
 
-    def first_hop(self, circuit):
-        """The name of the first relay of a circuit."""
+    def hops(self, circuit):
+        """The names of the relays of a circuit."""
         for line in self.ask("GETINFO circuit-status"):
-            match = re.match(rf"(?:250[-+]circuit-status=)?{circuit} \S+ \$\w+[~=](\w+)", line)
+            match = re.match(rf"(?:250[-+]circuit-status=)?{circuit} \S+ (\$\S+)", line)
             if match:
-                return match.group(1)
+                return re.findall(r"[~=](\w+)", match.group(1))
         raise RuntimeError(f"circuit {circuit} has no path")
 
     def built_circuits(self):

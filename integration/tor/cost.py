@@ -10,6 +10,7 @@ system time of all tor processes, from /proc, over the download. Ratios of neigh
 """
 
 import argparse
+import contextlib
 import os
 import re
 import statistics
@@ -95,27 +96,15 @@ def processor_seconds(nodes):
     return total / TICK
 
 
-class QuietNetwork(network.Network):
-    """A network whose nodes log next to nothing, as logging would be most of what they do."""
-
-    def start(self):
-        roles = {role: list(lines) for role, lines in network.ROLES.items()}
-        try:
-            for lines in network.ROLES.values():
-                lines[:] = [line for line in lines if not line.startswith("Log ")]
-            return super().start()
-        finally:
-            network.ROLES.update(roles)
-
-
 def download(tors, mix, content, options):
     """One download through a linked set: (processor seconds of all nodes, of client and exits, seconds)."""
-    net = QuietNetwork(tors, network.MIXES[mix])
+    # Logging would be most of what they do.
+    net = network.Network(tors, network.MIXES[mix], log=[])
     server = transfer.FileServer(content)
-    try:
+    with network.running(net), contextlib.closing(server):
         net.start()
         net.wait_for_set(network.SET_WAIT)
-        edges = [node for name, node in net.nodes.items() if name == "client" or name.startswith("exit")]
+        edges = [net.client, *net.named("exit")]
         since = len(net.control.streams)
         before = processor_seconds(net.nodes.values()), processor_seconds(edges)
         begun = time.monotonic()
@@ -126,9 +115,6 @@ def download(tors, mix, content, options):
         if not any(circuit in legs and len(legs) >= 2 for legs in net.control.linked_sets().values()):
             raise network.Failure("the stream was on no leg of a linked set")
         return after[0] - before[0], after[1] - before[1], seconds
-    finally:
-        server.close()
-        net.stop()
 
 
 def processor_time(options):

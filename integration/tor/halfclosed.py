@@ -12,6 +12,7 @@ may be missing, of whatever stream.
 """
 
 import argparse
+import contextlib
 import os
 import random
 import socket
@@ -23,7 +24,7 @@ import time
 
 import network
 import rows
-from transfer import FileServer, make_content
+from transfer import FileServer, Server, make_content
 
 CELL, BODY = 509, 498
 SETTLED = 60  # seconds until all that came must be accounted for, on a machine that is busy
@@ -48,40 +49,6 @@ STAGES = {
 # Which server a stage asks for; the file server unless it is said here.
 SERVERS = {"before CONNECTED, with DATA behind it": "greeter", "while it is stopped": "slow",
            "of a refused connection": "nobody", "after a refusal": "nobody"}
-
-
-class Server:
-    """Does something with each connection."""
-
-    def __init__(self, serve, receive_buffer=None):
-        self.listener = socket.socket()
-        if receive_buffer:
-            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.listener.bind(("127.0.0.1", 0))
-        self.listener.listen(64)
-        self.port = self.listener.getsockname()[1]
-        self.serve = serve
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                peer, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
-
-    def _serve(self, peer):
-        with peer:
-            peer.settimeout(30)
-            try:
-                self.serve(peer)
-            except OSError:
-                pass
-
-    def close(self):
-        """Stops listening."""
-        self.listener.close()
 
 
 def take_late(peer):
@@ -167,10 +134,10 @@ def end_one(stage, socks_port, ports):
             sock.settimeout(random.choice((2, 20)))
             sock.sendall(bytes(4 << 20))
         elif stage == "while DATA comes":
-            sock.sendall(b"GET %d\n" % (8 << 20))
+            sock.sendall(b"GET 0 %d\n" % (8 << 20))
             sock.recv(random.randrange(1, 1 << 16))
         elif stage in ("as the exit does", "after the exit's END"):
-            sock.sendall(b"GET %d\n" % random.randrange(1, 2000))
+            sock.sendall(b"GET 0 %d\n" % random.randrange(1, 2000))
             if stage == "after the exit's END":
                 take_all(sock)
         time.sleep(closing)
@@ -185,14 +152,13 @@ def missing(fields):
 def judge(control, before):
     """All cells that came since, and by circuit or set how many of them break a rule. In a set tor counts a cell as
     read on the leg that brought it, and as valid on that of its stream."""
-    owner = {leg: name for name, legs in control.linked_sets().items() for leg in legs}
     cells, wrong = 0, {}
     for circuit, fields in list(control.read_fields.items()):
         read, bad = missing({name: value - before.get(circuit, {}).get(name, 0) for name, value in fields.items()})
         cells += read
         if circuit in control.probed:
             continue  # Tor counts nothing that answers its own tests.
-        name = owner.get(circuit, circuit)
+        name = control.legs.get(circuit, circuit)  # Also when the set has closed since.
         wrong[name] = wrong.get(name, 0) + bad
     return cells, wrong
 
@@ -267,19 +233,21 @@ def look_at_rows(trace):
 
 
 def run(tors, options):
-    """A row of figures, or a Failure."""
+    """A row of figures."""
     content = make_content(8 << 20)
-    servers = {"file": FileServer(content), "slow": Server(take_late, 4096), "greeter": Server(greet), "names": Names()}
-    net = network.Network(tors, network.MIXES["client"], client_options=["ConfluxEnabled 0"] if options.plain else [])
+    servers = {"file": FileServer(content), "slow": Server(take_late, 4096, seconds=30),
+               "greeter": Server(greet, seconds=30), "names": Names()}
+    net = network.Network(tors, network.MIXES["client"], torrc={"client": ["ConfluxEnabled 0"] * options.plain})
     trace = Trace(net.client.path("trace"), options.replay)
     net.client.environment = {"CIRCFLOW_TOR_TRACE": trace.path}
     ports = {name: server.port for name, server in servers.items()}
     ports["nobody"] = net.ports.take()
-    for name, node in net.nodes.items():
-        if name.startswith("exit"):
-            with open(node.path("resolv.conf"), "w", encoding="utf-8") as conf:
-                conf.write(f"nameserver 127.0.0.1:{ports['names']}\n")
-    try:
+    for node in net.named("exit"):
+        with open(node.path("resolv.conf"), "w", encoding="utf-8") as conf:
+            conf.write(f"nameserver 127.0.0.1:{ports['names']}\n")
+    with network.running(net), contextlib.ExitStack() as closing:
+        for server in servers.values():
+            closing.callback(server.close)
         net.start()
         if not options.plain:
             net.wait_for_set(options.set_wait)
@@ -307,13 +275,6 @@ def run(tors, options):
         messages, seen = look_at_rows(trace)
         return {"stages": len(STAGES), "streams": streams, "cells": cells, "messages": messages,
                 "rows": len(seen), "unexplained": 0}
-    except (network.Failure, RuntimeError, OSError, subprocess.SubprocessError) as error:
-        network.keep(net)
-        return error if isinstance(error, network.Failure) else network.Failure(str(error))
-    finally:
-        net.stop()
-        for server in servers.values():
-            server.close()
 
 
 def drive(stage, times, socks_port, ports):
@@ -351,7 +312,11 @@ def main():
     network.sweep()
     fine = True
     for options.plain, label in ((True, "streams, circuits"), (False, "streams, sets")):
-        fine &= network.show(label, run(tors, options))
+        try:
+            result = run(tors, options)
+        except network.Failure as failure:
+            result = failure
+        fine &= network.show(label, result)
     print("halfclosed: OK" if fine else "halfclosed: FAILED")
     return 0 if fine else 1
 

@@ -2,7 +2,7 @@
 """A private tor network on loopback, with stock tor and tor with circflow side by side.
 
 Three authorities, four middles, two exits and a client. A file goes down and up through a linked conflux set of two
-legs; its SHA-256 must be right, both legs must have carried data, and SWITCH must have been used. One network for each
+legs; each byte must be right, both legs must have carried data, and SWITCH must have been used. One network for each
 mix of the two builds, and two that must fail, so that a success means something.
 
 Ends what it started and nothing else: its processes are children in sessions of their own, and tor ends by itself when
@@ -11,6 +11,7 @@ this program is gone (__OwningControllerProcess); its files are in one temporary
 
 import argparse
 import collections
+import contextlib
 import glob
 import os
 import random
@@ -58,13 +59,18 @@ class Failure(Exception):
     """What a run can fail with."""
 
 
-def last_lines(path, count, word=""):
-    """The last lines of a file, of those with a word in them."""
+def lines_with(path, word):
+    """The lines of a file with a word in them; none when there is no such file."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return [line.rstrip() for line in collections.deque((line for line in file if word in line), count)]
+            yield from (line.rstrip() for line in file if word in line)
     except OSError:
-        return []
+        return
+
+
+def last_lines(path, count, word=""):
+    """The last of them."""
+    return list(collections.deque(lines_with(path, word), count))
 
 
 def wait_for(what, seconds, condition, every=0.1):
@@ -101,10 +107,13 @@ class Ports:
 class Node:
     """One tor."""
 
-    def __init__(self, network, name, tor):
+    def __init__(self, network, name, tor, torrc):
         self.name, self.tor = name, tor
+        self.role = name.rstrip("0123456789")
+        self.torrc = torrc
         self.folder = os.path.join(network.folder, name)
-        self.or_port, self.dir_port, self.control_port, self.socks_port = (network.ports.take() for _ in range(4))
+        self.or_port, self.dir_port, self.control_port, self.socks_port, self.metrics_port = (
+            network.ports.take() for _ in range(5))
         self.process = None
         self.environment = {}
         os.mkdir(self.folder, 0o700)
@@ -113,11 +122,11 @@ class Node:
         """A file of this node's."""
         return os.path.join(self.folder, *parts)
 
-    def configure(self, authorities, extra):
+    def configure(self, authorities):
         """Writes torrc."""
-        lines = COMMON + ROLES[self.name.rstrip("0123456789")] + list(authorities) + extra
+        lines = COMMON + self.torrc + list(authorities)
         facts = {"folder": self.folder, "name": self.name, "pid": os.getpid(), "or": self.or_port, "dir": self.dir_port,
-                 "control": self.control_port, "socks": self.socks_port}
+                 "control": self.control_port, "socks": self.socks_port, "metrics": self.metrics_port}
         with open(self.path("torrc"), "w", encoding="utf-8") as torrc:
             torrc.write("".join(line.format(**facts) + "\n" for line in lines))
 
@@ -125,7 +134,7 @@ class Node:
         """Starts tor in a session of its own, so that a ^C in the terminal does not reach it before us."""
         # What chooses legs is said for each tor of ours, or for none.
         outside = {name: value for name, value in os.environ.items() if name != "CIRCFLOW_ALGORITHM"}
-        with open(self.path("stdout"), "wb") as out:
+        with open(self.path("stdout"), "ab") as out:
             self.process = subprocess.Popen([self.tor, "-f", self.path("torrc")], stdout=out, stderr=out,
                                             stdin=subprocess.DEVNULL, start_new_session=True,
                                             env={**outside, **self.environment})
@@ -136,24 +145,49 @@ class Node:
             with open(self.path("stdout"), encoding="utf-8", errors="replace") as out:
                 raise Failure(f"{self.name} ended with {self.process.returncode}: {out.read()[-600:]}")
 
-    def stop(self):
-        """Asks tor to end, and ends it if it does not."""
-        if not self.process or self.process.poll() is not None:
-            return
+    def stop(self, seconds=5):
+        """Asks tor to end, and ends it if it does not within so many seconds; what it ended with."""
+        if not self.process:
+            return None
         self.process.terminate()
         try:
-            self.process.wait(5)
+            self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(5)
+            self.kill()
+        code, self.process = self.process.returncode, None
+        return code
+
+    def kill(self):
+        """Ends tor as a crash would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(60)
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """Tor stands still for a while."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def listens(self):
+        """True when a relay takes connections."""
+        self.check()
+        with socket.socket() as sock:
+            return sock.connect_ex(("127.0.0.1", self.or_port)) == 0
+
+    def memory_peak(self):
+        """The most bytes of memory that tor has had; 0 when it does not run."""
+        try:
+            with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as status:
+                return next((int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM")), 0)
+        except (OSError, AttributeError):
+            return 0
 
     def log(self):
         """The debug log so far, line by line."""
-        try:
-            with open(self.path("debug.log"), encoding="utf-8", errors="replace") as log:
-                yield from log
-        except FileNotFoundError:
-            return
+        return lines_with(self.path("debug.log"), "")
 
 
 COMMON = [
@@ -210,48 +244,53 @@ ROLES = {
 class Network:
     """All nodes, in one temporary folder."""
 
-    def __init__(self, tors, with_circflow, client_options=(), client_environment=None):
+    def __init__(self, tors, with_circflow, torrc=None, environment=None, log=None):
+        """`torrc` has more lines of it by role. `log` is what all nodes log, in place of what their roles have."""
         self.folder = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
         self.control = None
         self.ports = Ports()
         self.nodes = {}
         self.tors = tors
+        self.torrc, self.log = torrc or {}, log
         for role, count in (("auth", AUTHORITIES), ("middle", MIDDLES), ("exit", EXITS)):
             for number in range(1, count + 1):
-                self._add(f"{role}{number}", with_circflow)
-        self.client = self._add("client", with_circflow)
-        self.client_options = list(client_options)
+                self._add(role, f"{role}{number}", with_circflow)
+        self.client = self._add("client", "client", with_circflow)
         for node in self.nodes.values():
-            node.environment = client_environment or {}
+            node.environment = dict(environment or {})
 
-    def _add(self, name, with_circflow):
+    def _add(self, role, name, with_circflow):
         tor = self.tors["circflow" if with_circflow(name) else "stock"]
-        self.nodes[name] = Node(self, name, tor)
+        lines = ROLES[role]
+        if self.log is not None:
+            lines = [line for line in lines if not line.startswith("Log ")] + list(self.log)
+        self.nodes[name] = Node(self, name, tor, lines + self.torrc.get(role, []))
         with open(self.nodes[name].path("resolv.conf"), "w", encoding="utf-8") as conf:
             conf.write("nameserver 127.0.0.1\n")
         return self.nodes[name]
 
-    def _named(self, role):
-        return [node for name, node in self.nodes.items() if name.startswith(role)]
+    def named(self, role):
+        """All nodes of a role."""
+        return [node for node in self.nodes.values() if node.role == role]
 
     def start(self):
         """Makes keys, starts everything and waits until the client can use a linked set; seconds taken."""
         authorities = self._make_authorities()
         for node in self.nodes.values():
-            node.configure(authorities, self.client_options if node is self.client else [])
+            node.configure(authorities)
         # Authorities vote at multiples of five seconds: the first vote then comes soon, and finds everybody there.
         time.sleep(5 - time.time() % 5 + 0.2)
         begun = time.monotonic()
         for node in self.nodes.values():
             node.start()
         wait_for("the client's control port", PORT_WAIT, self._try_control)
-        self.control.ask("SETEVENTS CIRC_BW CIRC_MINOR STREAM")
+        self.control.ask("SETEVENTS CIRC CIRC_BW CIRC_MINOR STREAM")
         wait_for("the client's bootstrap", BOOTSTRAP_WAIT, self._is_bootstrapped)
         return time.monotonic() - begun
 
     def _make_authorities(self):
         makers = []
-        for node in self._named("auth"):
+        for node in self.named("auth"):
             os.mkdir(node.path("keys"), 0o700)
             command = [self.tors["gencert"], "--create-identity-key", "--passphrase-fd", "0", "-m", "12",
                        "-a", f"127.0.0.1:{node.dir_port}", "-i", node.path("keys", "authority_identity_key"),
@@ -265,14 +304,14 @@ class Network:
         for maker in makers:
             if maker.wait(60) != 0:
                 raise Failure("tor-gencert failed")
-        return [self._authority_line(node) for node in self._named("auth")]
+        return [self._authority_line(node) for node in self.named("auth")]
 
     @staticmethod
     def _authority_line(node):
         with open(node.path("keys", "authority_certificate"), encoding="utf-8") as certificate:
             identity = re.search(r"^fingerprint (\w+)", certificate.read(), re.M).group(1)
         # An authority has to name itself before it has a name.
-        node.configure([f"DirAuthority x 127.0.0.1:1 {'0' * 40}"], [])
+        node.configure([f"DirAuthority x 127.0.0.1:1 {'0' * 40}"])
         run = subprocess.run([node.tor, "--list-fingerprint", "-f", node.path("torrc"), "--quiet"],
                              capture_output=True, text=True, timeout=60, check=False)
         match = re.search(r"^\w+ ((?:[0-9A-F]{4} ?){10})", run.stdout, re.M)
@@ -301,20 +340,22 @@ class Network:
 
     def wait_for_set(self, seconds):
         """Waits for a linked set of two legs."""
-        return wait_for("a linked set of two legs", seconds, self._sets)
+        return wait_for("a linked set of two legs", seconds, self.sets)
 
-    def _sets(self):
+    def sets(self):
+        """The linked sets of two legs, by their circuits."""
         self.check()
         return [legs for legs in self.control.linked_sets().values() if len(legs) >= 2]
 
     def wait_for_circuits(self, seconds):
         """Waits until the client has built circuits that could have been legs, or has a set; true when it has none."""
         wait_for(f"a set, or {CIRCUITS_BUILT} built circuits", seconds,
-                 lambda: self._sets() or self.control.built_circuits() >= CIRCUITS_BUILT)
-        return not self._sets()
+                 lambda: self.sets() or self.control.built_circuits() >= CIRCUITS_BUILT)
+        return not self.sets()
 
     def thoughts(self):
         """What each tor thought at the end, for whoever has to find out why a run failed."""
+        yield "load averages of the machine: " + " ".join(f"{load:.1f}" for load in os.getloadavg())
         for node in self.nodes.values():
             state = "runs" if node.process and node.process.poll() is None else "has ended"
             yield f"{node.name} {state}; the last it said:"
@@ -367,7 +408,7 @@ class Run:
             row[f"legs {way}"] = " + ".join(f"{100 * n / sum(cells):.0f} %" for n in cells)
             row[f"cells {way}"] = " + ".join(str(n) for n in cells)
         row["SWITCH down"] = self._switches("down", self.network.client)
-        row["SWITCH up"] = max(self._switches("up", node) for node in self._exits())
+        row["SWITCH up"] = max(self._switches("up", node) for node in self.network.named("exit"))
         row["chosen by"] = self._chosen_by()
         self._end_sets(row)
         if self.options.trace:
@@ -383,7 +424,7 @@ class Run:
     def _slow_down(self):
         """Has the first relay of one leg give the client no more than so many kB each second; its name."""
         control = self.network.control
-        node = self.network.nodes[control.first_hop(next(iter(control.linked_sets().values()))[0])]
+        node = self.network.nodes[control.hops(next(iter(control.linked_sets().values()))[0])[0]]
         with open(node.path("torrc"), "a", encoding="utf-8") as torrc:
             torrc.write(f"PerConnBWRate {self.options.slow} KBytes\nPerConnBWBurst {self.options.slow} KBytes\n")
         node.process.send_signal(signal.SIGHUP)
@@ -397,7 +438,7 @@ class Run:
     def _chosen_by(self):
         """What each side has chosen legs by, as the adapter says; it has to be what it was told."""
         sides = {}
-        for side, nodes in (("client", [self.network.client]), ("exits", self._exits())):
+        for side, nodes in (("client", [self.network.client]), ("exits", self.network.named("exit"))):
             said = {word for node in nodes for line in node.log() for word in re.findall(r"chosen by (\w+)$", line)}
             if not all(self._is_ours(node) for node in nodes):
                 sides[side] = "stock"
@@ -410,7 +451,7 @@ class Run:
     def _leaves_a_leg(self, way):
         """True when the sender has to have used both legs, and SWITCH. Exits ask for the lowest latency, so that
         uploads hardly leave the fastest leg."""
-        by_rule = self.algorithm in BOTH_LEGS or not all(map(self._is_ours, self._exits()))
+        by_rule = self.algorithm in BOTH_LEGS or not all(map(self._is_ours, self.network.named("exit")))
         return way == "down" and by_rule and not self.options.slow
 
     def record(self):
@@ -421,7 +462,7 @@ class Run:
 
     def _compare_traces(self):
         """What was recorded has to be what the logs say, of this end and of the other. Makes the pages."""
-        client, exits = self.network.client, self._exits()
+        client, exits = self.network.client, self.network.named("exit")
         for node in [client, *exits]:
             node.stop()
         try:
@@ -441,9 +482,6 @@ class Run:
         except traced.Differs as error:
             raise Failure(f"trace: {error}") from error
         return ", ".join(f"{node.name} {trace.in_short()}" for node, trace in traces.items()) or "-"
-
-    def _exits(self):
-        return [node for name, node in self.network.nodes.items() if name.startswith("exit")]
 
     def _move(self, way, move):
         control = self.network.control
@@ -484,8 +522,12 @@ class Run:
                     self.network.control.ask(f"CLOSECIRCUIT {leg}")
                 except RuntimeError:
                     pass  # It went with its set.
+        # Tor (stock too) may keep a DESTROY back in a relay until another cell goes the same way; an exit then hears
+        # of nothing. When their neighbours end, exits hear of it in any case.
+        for node in self.network.named("auth") + self.network.named("middle"):
+            node.stop()
         row["held"] = row["held bytes"] = "-"
-        for ends in ([self.network.client], self._exits()):
+        for ends in ([self.network.client], self.network.named("exit")):
             watched = [node for node in ends if self._is_ours(node)]
             if watched:
                 self._look_at_ends(watched, row)
@@ -501,11 +543,6 @@ class Run:
             if row["held"] == "-" or line["held-peak"] > row["held"]:
                 row["held"] = line["held-peak"]
                 row["held bytes"] = line["held-bytes-peak"]
-
-    def close(self):
-        """Ends the network and the server."""
-        self.server.close()
-        self.network.stop()
 
 
 def figures(node):
@@ -528,17 +565,30 @@ def attempt(tors, options, mix, expected=None, algorithm="ux", **more):
     if options.trace:
         run.record()
     try:
-        return run.go()
-    except (Failure, RuntimeError) as error:
-        failure = error if isinstance(error, Failure) else Failure(str(error))
-        if not (expected and str(failure).startswith(expected)):
-            keep(run.network)
+        with running(run.network, expected):
+            return run.go()
+    except Failure as failure:
         return failure
     finally:
-        run.close()
+        run.server.close()
 
 
-def keep(network):
+@contextlib.contextmanager
+def running(network, expected=None):
+    """Ends the network at the end. What goes wrong becomes a Failure; unless that begins as expected, what each tor
+    thought is said, and the folder kept."""
+    try:
+        yield network
+    except (Failure, RuntimeError, OSError, ValueError, subprocess.SubprocessError) as error:
+        failure = error if isinstance(error, Failure) else Failure(f"{type(error).__name__}: {error}")
+        if not (expected and str(failure).startswith(expected)):
+            _keep(network)
+        raise failure from error
+    finally:
+        network.stop()
+
+
+def _keep(network):
     """Says what each tor thought, and keeps the folder: for whoever has to find out why a run failed."""
     for thought in network.thoughts():
         print("network: " + thought, file=sys.stderr)
@@ -573,13 +623,13 @@ def show(label, result):
 def controls(tors, options):
     """Two networks that must fail, each for its own reason; true when they did."""
     results = [("without conflux", "no set", attempt(tors, argparse.Namespace(**{**vars(options), "needs_set": False}),
-                                                     "everywhere", "no set", client_options=["ConfluxEnabled 0"]))]
+                                                     "everywhere", "no set", torrc={"client": ["ConfluxEnabled 0"]}))]
     if tors.get("debug"):
         # It stalls for ever; the honest ones have shown that this machine does not stand still that long by itself.
         options.stall = 30
         wrong = {**tors, "circflow": tors["debug"]}
         result = attempt(wrong, options, "everywhere", ("down", "up"),
-                         client_environment={"CIRCFLOW_TOR_WRONG_SWITCH": "1"})
+                         environment={"CIRCFLOW_TOR_WRONG_SWITCH": "1"})
         results.append(("a wrong SWITCH", ("down", "up"), result))
     for label, _, result in results:
         show(label, result)

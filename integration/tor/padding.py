@@ -2,12 +2,13 @@
 """Padding by circflow in a private network: FRONT between the client and the second hop of its general circuits.
 
 A file goes down and up a linked conflux set while both ends pad, with tor's own circuitpadding.c beside. Then the
-client closes its circuits, and both ends say in their logs what they have sent and received: what one end padded has to have
-come in at the other. Two networks must show no padding: one whose relays are stock tor, which refuse, and one that was
-not told to.
+client closes its circuits, and both ends say in their logs what they have sent and received: what one end padded has to
+have come in at the other. Two networks must show no padding: one whose relays are stock tor, which refuse, and one that
+was not told to.
 """
 
 import argparse
+import contextlib
 import os
 import re
 import sys
@@ -36,20 +37,6 @@ def figures(nodes):
     return rows
 
 
-class PaddedNetwork(network.Network):
-    """A network whose nodes say what their padding does, and little else."""
-
-    def start(self):
-        roles = {role: list(lines) for role, lines in network.ROLES.items()}
-        try:
-            for lines in network.ROLES.values():
-                lines[:] = [line for line in lines if not line.startswith("Log ")]
-                lines.append("Log [circ]info file {folder}/debug.log")
-            return super().start()
-        finally:
-            network.ROLES.update(roles)
-
-
 def close_all(control):
     """Closes every circuit of the client."""
     for line in control.ask("GETINFO circuit-status"):
@@ -63,10 +50,11 @@ def close_all(control):
 
 def run(tors, mix, environment, options):
     """One network and one file: the figures of the client's padders, and of all relays'."""
-    net = PaddedNetwork(tors, network.MIXES[mix], client_environment=environment)
+    net = network.Network(tors, network.MIXES[mix], environment=environment,
+                          log=["Log [circ]info file {folder}/debug.log"])
     content = transfer.make_content(options.size_mib << 20)
     server = transfer.FileServer(content)
-    try:
+    with network.running(net), contextlib.closing(server):
         net.start()
         net.wait_for_set(network.SET_WAIT)
         transfer.download(net.client.socks_port, server.port, content, 60, 300)
@@ -88,9 +76,6 @@ def run(tors, mix, environment, options):
         net.check()
         log = "".join(net.client.log())
         return figures([net.client]), figures(relays), log
-    finally:
-        server.close()
-        net.stop()
 
 
 def total(rows, name):

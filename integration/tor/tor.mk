@@ -5,9 +5,13 @@ TOR_CACHE    := cache/tor
 TOR_BUILD    := $(CURDIR)/$(BUILD)/tor
 TOR_REPLAY   := $(BUILD)/tor/replay
 TOR_PACKAGES := $(DEMO_PACKAGES) libssl-dev zlib1g-dev dpkg-dev python3
+# AddressSanitizer, UBSan and traps at overflows, as tor's configure knows them.
+TOR_ASAN     := --disable-systemd --disable-lzma --disable-zstd --disable-seccomp --enable-fragile-hardening
+TOR_PARTS    := tor-tests tor-valgrind tor-rows tor-network tor-algorithms tor-halfclosed check-shadow-tors
 TOR_GROUPS   := conflux/.. circuitpadding/.. congestion_control/.. relaycell/.. relaycrypt/.. sendme/..
 
-.PHONY: tor tor-debug check-tor tor-tests tor-network tor-cost tor-seam tor-padding tor-valgrind tor-rows tor-halfclosed
+.PHONY: tor tor-debug check-tor tor-tests tor-network tor-cost tor-seam tor-padding tor-valgrind tor-rows tor-halfclosed \
+	tor-algorithms tor-churn tor-asan
 
 tor: $(LIB) ## Build stock tor 0.4.9, and tor with circflow inside: TOR_SRC=
 	@scripts/setup.sh $(TOR_PACKAGES)
@@ -21,13 +25,12 @@ tor-debug: tor
 	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \
 	$(TOR_HERE)/build.sh debug "$$source" $(TOR_BUILD)/debug $(TOR_BUILD)/stock $(CURDIR)/$(LIB) "$(NATIVE_LIBS)"
 
-check-tor: tor-tests ## Tor's own tests, also under valgrind, and a private network, stock and with circflow: NETWORK=, SIZE_MIB=
-	@$(MAKE) --no-print-directory tor-valgrind
-	@$(MAKE) --no-print-directory tor-rows
-	@$(MAKE) --no-print-directory tor-network
-	@$(MAKE) --no-print-directory tor-network ALGORITHM='lowrtt ontime' NETWORK='--mix client --mix exit --no-controls'
-	@$(MAKE) --no-print-directory tor-halfclosed
-	@$(MAKE) --no-print-directory check-shadow-tors
+check-tor: tor ## Tor's own tests, also under valgrind, and a private network, stock and with circflow: NETWORK=, SIZE_MIB=
+	@for part in $(TOR_PARTS); do \
+		begun=$$(date +%s); \
+		$(MAKE) --no-print-directory $$part || exit 1; \
+		echo "check-tor: $$part took $$(($$(date +%s) - begun)) s"; \
+	done
 	@echo "check-tor: OK"
 
 tor-seam: tor
@@ -54,6 +57,9 @@ tor-network: tor tor-debug $(TRACE) ## A private network: a file through a linke
 		--trace $(TRACE) --page $(BUILD)/tor-network $(ALGORITHM:%=--algorithm %) \
 		$(if $(SIZE_MIB),--size-mib $(SIZE_MIB)) $(NETWORK)
 
+tor-algorithms:
+	@$(MAKE) --no-print-directory tor-network ALGORITHM='lowrtt ontime' NETWORK='--mix client --mix exit --no-controls'
+
 $(TOR_REPLAY): $(TOR_HERE)/replay.c c-tests/stream_rows.h $(HEADER) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CCOMMON) $(CFLAGS) -Ic-tests $< $(LIB) $(NATIVE_LIBS) -o $@
@@ -63,6 +69,17 @@ tor-halfclosed: tor $(TOR_REPLAY) ## Streams that end in every way on a private 
 	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \
 	$(TOR_HERE)/build.sh trace "$$source" $(TOR_BUILD)/trace $(TOR_BUILD)/stock
 	@$(TOR_HERE)/halfclosed.py --stock $(TOR_BUILD)/stock --trace $(TOR_BUILD)/trace --replay $(TOR_REPLAY) $(HALFCLOSED)
+
+tor-asan: $(LIB)
+	@scripts/setup.sh $(TOR_PACKAGES)
+	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \
+	$(TOR_HERE)/build.sh package "$$source" $(TOR_BUILD)/asan $(CURDIR)/$(LIB) "$(NATIVE_LIBS)" $(TOR_ASAN)
+
+# CHURN= takes options of churn.py, such as '--only circflow'. ASAN=1 is for the build with circflow alone.
+tor-churn: tor $(if $(ASAN),tor-asan) ## Kills, closes and stops tors while files move, stock and with circflow: MINUTES=5 SEED= ASAN=1
+	@$(TOR_HERE)/churn.py --stock $(TOR_BUILD)/stock \
+		$(if $(ASAN),--circflow $(TOR_BUILD)/asan --asan --only circflow,--circflow $(TOR_BUILD)/circflow) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(CHURN)
 
 # COST= takes options of cost.py, such as '--only instructions --detail'.
 tor-cost: tor tor-seam ## What circflow costs in tor, against stock: instructions, processor time: COST=, SIZE_MIB=
