@@ -5,9 +5,14 @@ TOR_CACHE    := cache/tor
 TOR_BUILD    := $(CURDIR)/$(BUILD)/tor
 TOR_REPLAY   := $(BUILD)/tor/replay
 TOR_PACKAGES := $(DEMO_PACKAGES) libssl-dev zlib1g-dev dpkg-dev python3
+# What makes and builds the patch series: its own git, and tor's autotools.
+PATCH_PACKAGES := git autoconf automake pkg-config clang-format perl python3
 TOR_GROUPS   := conflux/.. circuitpadding/.. congestion_control/.. relaycell/.. relaycrypt/.. sendme/..
 
-.PHONY: tor tor-debug check-tor tor-tests tor-network tor-cost tor-seam tor-padding tor-valgrind tor-rows tor-halfclosed
+# A prefix of its own, as a packager's.
+TOR_PATCH    := $(TOR_BUILD)/patch
+
+.PHONY: tor-patch tor tor-debug check-tor tor-tests tor-network tor-cost tor-seam tor-padding tor-valgrind tor-rows tor-halfclosed
 
 tor: $(LIB) ## Build stock tor 0.4.9, and tor with circflow inside: TOR_SRC=
 	@scripts/setup.sh $(TOR_PACKAGES)
@@ -16,6 +21,19 @@ tor: $(LIB) ## Build stock tor 0.4.9, and tor with circflow inside: TOR_SRC=
 	$(TOR_HERE)/build.sh circflow "$$source" $(TOR_BUILD)/circflow $(TOR_BUILD)/stock $(CURDIR)/$(LIB) "$(NATIVE_LIBS)"
 	@echo "tor: stock          $(BUILD)/tor/stock/src/app/tor"
 	@echo "tor: with circflow  $(BUILD)/tor/circflow/src/app/tor"
+
+tor-patch: $(LIB) $(SHARED) $(NOTICES) ## A patch series on tor 0.4.9, for git am; build it without and with circflow, and run all of tor's tests
+	@scripts/setup.sh $(TOR_PACKAGES) $(PATCH_PACKAGES)
+	@$(MAKE) --no-print-directory install PREFIX=$(TOR_PATCH)/prefix >/dev/null
+	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \
+	$(TOR_HERE)/patch/series.py base "$$source" $(TOR_PATCH)/made && \
+	$(TOR_HERE)/patch/series.py make $(TOR_PATCH)/made $(TOR_PATCH)/series && \
+	echo "tor-patch: the series is in $(BUILD)/tor/patch/series" && \
+	$(TOR_HERE)/patch/check.sh "$$source" $(TOR_PATCH)/series $(TOR_PATCH) $(TOR_PATCH)/prefix
+	@$(TOR_HERE)/network.py --stock $(TOR_PATCH)/off --circflow $(TOR_PATCH)/on --size-mib 8 --no-controls \
+		--algorithm lowrtt --mix everywhere --mix client
+	@$(TOR_HERE)/padding.py --stock $(TOR_PATCH)/off --circflow $(TOR_PATCH)/on
+	@echo "tor-patch: OK"
 
 tor-debug: tor
 	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \
