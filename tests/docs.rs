@@ -267,7 +267,7 @@ fn of_others(page: &str, word: &str) -> bool {
 }
 
 /// Files of tor that pages name without their folder.
-const TORS: [&str; 14] = [
+const TORS: [&str; 15] = [
     "conflux.c",
     "conflux_pool.c",
     "conflux_cell.c",
@@ -278,6 +278,7 @@ const TORS: [&str; 14] = [
     "connection_edge.c",
     "circuituse.c",
     "circuitpadding.c",
+    "circuitmux.c",
     "circuitlist.c",
     "circuitbuild.c",
     "conflux_util.c",

@@ -72,6 +72,7 @@ fi
 if [ "$kind" = seam ]; then
     ln -sf "$here/seam_tests.c" "$folder/src/test/test_conflux_cell.c"
     ln -sf "$here/seam_pool_tests.c" "$folder/src/test/test_conflux_pool.c"
+    ln -sf "$here/seam_options.h" "$folder/src/test/seam_options.h"
 fi
 if [ "$kind" = rows ]; then
     ln -sf "$here/rows_tests.c" "$folder/src/test/test_relaycell.c"
@@ -86,7 +87,7 @@ if [ -n "$library" ]; then
     done
     # A header and not a compiler option, as options of tor's own choice must stay.
     if [ "$kind" = debug ]; then debug=1; else debug=0; fi
-    echo "#define CIRCFLOW_TOR_DEBUG $debug" >"$or/circflow_build.h.new"
+    printf '#define CIRCFLOW_TOR_DEBUG %s\n#include "circflow_zero_edit.h"\n' "$debug" >"$or/circflow_build.h.new"
     cmp -s "$or/circflow_build.h.new" "$or/circflow_build.h" || mv "$or/circflow_build.h.new" "$or/circflow_build.h"
     rm -f "$or/circflow_build.h.new"
     # make does not know that the programs depend on the library.
@@ -95,11 +96,12 @@ if [ -n "$library" ]; then
     done
 fi
 
-# Calls of these from one file of tor's to another reach the adapter first, which then calls them: circflow_pad.h,
-# circflow_figures.h.
+# Calls of these from one file of tor's to another reach the adapter first, which then calls them:
+# circflow_zero_edit.h.
 wrapped="circpad_deliver_recognized_relay_cell_events circpad_deliver_unrecognized_cell_events
     circpad_deliver_sent_relay_cell_events circpad_check_received_cell circpad_machine_event_circ_built
     circpad_circuit_free_all_machineinfos circpad_free_all circuitmux_notify_xmit_cells relay_metrics_get_stores"
+[ "$kind" != debug ] || wrapped="$wrapped conflux_send_switch_command"
 
 if [ "$kind" = trace ]; then
     wrapped="relay_decrypt_cell relay_msg_decode_cell_in_place relay_msg_encode_cell relay_encrypt_cell_outbound

@@ -12,6 +12,7 @@ this program is gone (__OwningControllerProcess); its files are in one temporary
 import argparse
 import collections
 import contextlib
+import functools
 import glob
 import os
 import random
@@ -104,6 +105,18 @@ class Ports:
         raise Failure("no free ports")
 
 
+# What the adapter takes from its environment, and what it is called in torrc, where tor has the patch.
+TORRC = {"CIRCFLOW_ALGORITHM": "CircflowLegAlgorithm", "CIRCFLOW_TRACE": "TestingCircflowTrace",
+         "CIRCFLOW_TOR_PADDING_CLIENT": "CircflowPaddingClient", "CIRCFLOW_TOR_PADDING_RELAY": "CircflowPaddingRelay"}
+
+
+@functools.cache
+def has_patch(tor):
+    """Are the adapter's options those of torrc in this program?"""
+    listed = subprocess.run([tor, "--list-torrc-options"], capture_output=True, text=True, timeout=60, check=True)
+    return "CircflowLegAlgorithm" in listed.stdout.split()
+
+
 class Node:
     """One tor."""
 
@@ -125,6 +138,8 @@ class Node:
     def configure(self, authorities):
         """Writes torrc."""
         lines = COMMON + self.torrc + list(authorities)
+        if has_patch(self.tor):
+            lines += [f"{TORRC[name]} {value}" for name, value in self.environment.items() if name in TORRC]
         facts = {"folder": self.folder, "name": self.name, "pid": os.getpid(), "or": self.or_port, "dir": self.dir_port,
                  "control": self.control_port, "socks": self.socks_port, "metrics": self.metrics_port}
         with open(self.path("torrc"), "w", encoding="utf-8") as torrc:

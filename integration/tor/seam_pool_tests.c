@@ -1,5 +1,6 @@
-/* Tests of the link handshake and of the pool of sets: conflux_pool.h of tor, from tor's side. They are built into
- * tor's test program in the place of tor's own tests of conflux_pool.c, in build folders of their own.
+/* Tests of the link handshake and of the pool of sets: conflux_pool.h of tor, from tor's side. The patch brings them into
+ * tor's test program. `make tor-tests` builds them in the place of tor's own tests of conflux_pool.c, in folders of their
+ * own.
  *
  * A client and an exit live in one process. What one sends waits on a wire until the test delivers it; the clock moves
  * when the test says so. Sets and legs are made by the pool alone. With circflow only: much of it is what stock tor
@@ -55,6 +56,8 @@
 #include "test/log_test_helpers.h"
 #include "test/test.h"
 #include "trunnel/conflux.h"
+
+#include "seam_options.h"
 
 /* Of the adapter. Weak, as this file is compiled into stock tor's test program too, where these tests do not run. */
 void flow_figures_log(void) __attribute__((weak));
@@ -1376,8 +1379,7 @@ test_padding(void *arg)
   (void) arg;
   const char *path = get_fname("machine");
   write_str_to_file(path, netflow, 0);
-  setenv("CIRCFLOW_TOR_PADDING_CLIENT", path, 1);
-  setenv("CIRCFLOW_TOR_PADDING_RELAY", path, 1);
+  seam_pad_with(path);
   set_up();
   monotime_enable_test_mocking();
   monotime_set_mock_time_nsec((int64_t) clock_usec * 1000);
@@ -1810,15 +1812,6 @@ test_figures(void *arg)
 
 /* ---- The algorithm that chooses legs ---- */
 
-static void
-ask_for(const char *name)
-{
-  if (name)
-    setenv("CIRCFLOW_ALGORITHM", name, 1);
-  else
-    unsetenv("CIRCFLOW_ALGORITHM");
-}
-
 /* Both ends choose by these, also when a leg joins later, and when tor's field has been written to and set back. */
 static void
 expect_algorithms(const char *at_client, const char *at_exit)
@@ -1876,7 +1869,7 @@ test_algorithm_names(void *arg)
   };
   for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
     TT_BLATHER(("row %d", (int) i));
-    ask_for(rows[i].asked);
+    seam_choose_by(rows[i].asked);
     if (i == 0) {
       /* What circflow says once. */
       set_up();
@@ -1893,7 +1886,7 @@ test_algorithm_names(void *arg)
     tear_down();
   }
   /* What nobody has written before, and tor has not, is a bug, and the end of the set. */
-  ask_for(NULL);
+  seam_choose_by(NULL);
   set_up();
   link_set(2);
   setup_full_capture_of_logs(LOG_WARN);
@@ -2040,7 +2033,7 @@ wait_is_over(const char *algorithm, bool is_client)
 {
   static edge_connection_t streams[4];
   TT_BLATHER(("%s at %s", algorithm, is_client ? "a client" : "an exit"));
-  ask_for(algorithm);
+  seam_choose_by(algorithm);
   far_begin(is_client);
   for (size_t i = 0; i < ARRAY_LENGTH(streams); i++)
     give_stream(&streams[i]);
@@ -2084,7 +2077,7 @@ test_asked_in_between(void *arg)
 {
   (void) arg;
   static edge_connection_t stream;
-  ask_for("ontime");
+  seam_choose_by("ontime");
   far_begin(false);
   give_stream(&stream);
   reading_started = 0;
@@ -2131,7 +2124,7 @@ static void
 test_alarm(void *arg)
 {
   (void) arg;
-  ask_for(NULL);
+  seam_choose_by(NULL);
   set_up();
   get_circuit_build_times_mutable()->timeout_ms = 20;
   tt_assert(launch_new_set(1));

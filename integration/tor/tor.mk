@@ -7,11 +7,16 @@ TOR_REPLAY   := $(BUILD)/tor/replay
 TOR_PACKAGES := $(DEMO_PACKAGES) libssl-dev zlib1g-dev dpkg-dev python3
 # AddressSanitizer, UBSan and traps at overflows, as tor's configure knows them.
 TOR_ASAN     := --disable-systemd --disable-lzma --disable-zstd --disable-seccomp --enable-fragile-hardening
+# What makes and builds the patch series: its own git, and tor's autotools.
+PATCH_PACKAGES := git autoconf automake pkg-config clang-format perl python3
 TOR_PARTS    := tor-tests tor-valgrind tor-rows tor-network tor-algorithms tor-halfclosed check-shadow-tors
 TOR_GROUPS   := conflux/.. circuitpadding/.. congestion_control/.. relaycell/.. relaycrypt/.. sendme/..
 
+# A prefix of its own, as a packager's.
+TOR_PATCH    := $(TOR_BUILD)/patch
+
 .PHONY: tor tor-debug check-tor tor-tests tor-network tor-cost tor-seam tor-padding tor-valgrind tor-rows tor-halfclosed \
-	tor-algorithms tor-churn tor-asan
+	tor-algorithms tor-churn tor-asan tor-patch
 
 tor: $(LIB) ## Build stock tor 0.4.9, and tor with circflow inside: TOR_SRC=
 	@scripts/setup.sh $(TOR_PACKAGES)
@@ -20,6 +25,19 @@ tor: $(LIB) ## Build stock tor 0.4.9, and tor with circflow inside: TOR_SRC=
 	$(TOR_HERE)/build.sh circflow "$$source" $(TOR_BUILD)/circflow $(TOR_BUILD)/stock $(CURDIR)/$(LIB) "$(NATIVE_LIBS)"
 	@echo "tor: stock          $(BUILD)/tor/stock/src/app/tor"
 	@echo "tor: with circflow  $(BUILD)/tor/circflow/src/app/tor"
+
+tor-patch: $(LIB) $(SHARED) $(NOTICES) ## A patch series on tor 0.4.9, for git am; build it without and with circflow, and run all of tor's tests
+	@scripts/setup.sh $(TOR_PACKAGES) $(PATCH_PACKAGES)
+	@$(MAKE) --no-print-directory install PREFIX=$(TOR_PATCH)/prefix >/dev/null
+	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \
+	$(TOR_HERE)/patch/series.py base "$$source" $(TOR_PATCH)/made && \
+	$(TOR_HERE)/patch/series.py make $(TOR_PATCH)/made $(TOR_PATCH)/series && \
+	echo "tor-patch: the series is in $(BUILD)/tor/patch/series" && \
+	$(TOR_HERE)/patch/check.sh "$$source" $(TOR_PATCH)/series $(TOR_PATCH) $(TOR_PATCH)/prefix
+	@$(TOR_HERE)/network.py --stock $(TOR_PATCH)/off --circflow $(TOR_PATCH)/on --size-mib 8 --no-controls \
+		--algorithm lowrtt --mix everywhere --mix client
+	@$(TOR_HERE)/padding.py --stock $(TOR_PATCH)/off --circflow $(TOR_PATCH)/on
+	@echo "tor-patch: OK"
 
 tor-debug: tor
 	@source=$$($(TOR_HERE)/fetch.sh $(TOR_CACHE)) && \

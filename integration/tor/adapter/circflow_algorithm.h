@@ -1,6 +1,6 @@
-/* Which algorithm chooses the leg to send on. With CIRCFLOW_ALGORITHM=name in the environment it is that one, for all
- * sets of this tor, whatever the other end wishes: for whoever studies or compares them. Without it, or with "ux", it
- * is what the other end wishes, as in stock tor. Part of conflux_pool.c. License: MIT OR Apache-2.0.
+/* Which algorithm chooses the leg to send on. Where an option names one (flow_option_algorithm), it is that one, for all
+ * new sets of this tor, whatever the other end wishes: for whoever studies or compares them. Without it, or with "ux",
+ * it is what the other end wishes, as in stock tor. Part of conflux_pool.c. License: MIT OR Apache-2.0.
  *
  * Tor's field for it, params.alg, has names for three of them. The others are numbers beyond these: nothing but the
  * adapter reads the field, and each algorithm comes out of it as it went in. */
@@ -11,13 +11,11 @@
 
 #include "lib/log/escape.h"
 
+#include "circflow_hooks.h"
 #include "circflow_sets.h"
 
 /* Above all of tor's. */
 #define ALG_OF_OURS(algorithm) ((conflux_alg_t) (64 + (algorithm)))
-
-/* Nothing that circflow takes. */
-#define ALGORITHM_NONE UINT8_MAX
 
 static const struct algorithm_t {
   const char *name;
@@ -49,36 +47,45 @@ algorithm_row(uint8_t algorithm)
   return NULL;
 }
 
-static void
-algorithm_complain(const char *name)
+char *
+flow_algorithm_names(void)
 {
   smartlist_t *names = smartlist_new();
   for (size_t i = 0; i < ARRAY_LENGTH(algorithms); i++)
     smartlist_add(names, (char *) algorithms[i].name);
   char *all = smartlist_join_strings(names, ", ", 0, NULL);
-  log_warn(LD_CONFIG, "circflow: CIRCFLOW_ALGORITHM is %s, which is no algorithm. Legs are chosen as the other end "
-           "wishes. The names are %s; or ux, for the other end's wish.", escaped(name), all);
-  tor_free(all);
   smartlist_free(names);
+  return all;
 }
 
-/* Once, when tor starts. */
+uint8_t
+flow_algorithm_named(const char *name)
+{
+  if (!name || !*name || !strcasecmp(name, "ux"))
+    return CIRCFLOW_ALGORITHM_BY_UX;
+  for (size_t i = 0; i < ARRAY_LENGTH(algorithms); i++) {
+    if (!strcasecmp(name, algorithms[i].name))
+      return algorithms[i].circflow;
+  }
+  return ALGORITHM_NONE;
+}
+
 void
 flow_algorithm_read(void)
 {
-  const char *name = getenv("CIRCFLOW_ALGORITHM");
-  algorithm_asked = CIRCFLOW_ALGORITHM_BY_UX;
-  if (!name || !*name || !strcasecmp(name, "ux"))
-    return;
-  for (size_t i = 0; i < ARRAY_LENGTH(algorithms); i++) {
-    if (strcasecmp(name, algorithms[i].name))
-      continue;
-    algorithm_asked = algorithms[i].circflow;
-    log_notice(LD_CIRC, "circflow: legs are chosen by %s, whatever the other end wishes (CIRCFLOW_ALGORITHM).",
-               algorithms[i].name);
-    return;
+  const char *name = flow_option_algorithm();
+  uint8_t asked = flow_algorithm_named(name);
+  if (asked == ALGORITHM_NONE) {
+    char *all = flow_algorithm_names();
+    log_warn(LD_CONFIG, "circflow: the algorithm that is to choose legs is %s, which is no algorithm. Legs are chosen "
+             "as the other end wishes. The names are %s; or ux, for the other end's wish.", escaped(name), all);
+    tor_free(all);
+    asked = CIRCFLOW_ALGORITHM_BY_UX;
   }
-  algorithm_complain(name);
+  const struct algorithm_t *row = algorithm_row(asked);
+  if (row)
+    log_notice(LD_CIRC, "circflow: legs are chosen by %s, whatever the other end wishes.", row->name);
+  algorithm_asked = asked;
 }
 
 uint8_t

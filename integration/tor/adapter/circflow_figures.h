@@ -1,8 +1,5 @@
 /* Totals of circflow for an operator: in tor's log once an hour, and in what MetricsPort answers. Part of
- * conflux_pool.c. License: MIT OR Apache-2.0.
- *
- * Tor asks its subsystems for their metrics, which are listed in a table that only tor's own files can change. The
- * linker wraps the function of the relay's (-Wl,--wrap=, see build.sh): ours follow those of tor's own. */
+ * conflux_pool.c. License: MIT OR Apache-2.0. */
 #ifndef TOR_CIRCFLOW_FIGURES_H
 #define TOR_CIRCFLOW_FIGURES_H
 
@@ -11,6 +8,7 @@
 #include "lib/evloop/compat_libevent.h"
 #include "lib/metrics/metrics_store.h"
 
+#include "circflow_hooks.h"
 #include "circflow_sets.h"
 
 #define FIGURES_EVERY_S 3600
@@ -123,15 +121,11 @@ figures_fill(const struct figures_t *one)
   }
 }
 
-const smartlist_t *__real_relay_metrics_get_stores(void);
-const smartlist_t *__wrap_relay_metrics_get_stores(void);
-
 const smartlist_t *
-__wrap_relay_metrics_get_stores(void)
+flow_figures_stores(void)
 {
-  const smartlist_t *own = __real_relay_metrics_get_stores();
   if (!counted[0].engine && !counted[1].engine)
-    return own;
+    return NULL;
   metrics_store_free(figures_store);
   figures_store = metrics_store_new();
   for (size_t i = 0; i < ARRAY_LENGTH(counted); i++)
@@ -139,8 +133,6 @@ __wrap_relay_metrics_get_stores(void)
   if (!figures_stores)
     figures_stores = smartlist_new();
   smartlist_clear(figures_stores);
-  if (own)
-    smartlist_add_all(figures_stores, own);
   smartlist_add(figures_stores, figures_store);
   return figures_stores;
 }

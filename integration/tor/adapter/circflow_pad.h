@@ -1,16 +1,13 @@
 /* Padding for C Tor by circflow: machines of maybenot, beside tor's own circuitpadding.c, which goes on as it is. Part
- * of conflux.c, as tor's makefile knows of no other file of ours.
+ * of conflux.c. License: MIT OR Apache-2.0.
  *
- * It is off unless one of two environment variables names a file with padding machines, one a line:
- *
- *   CIRCFLOW_TOR_PADDING_CLIENT   run by a client, with the second hop of its general circuits and conflux legs
- *   CIRCFLOW_TOR_PADDING_RELAY    run by a relay, when a client asks for it
+ * It is off unless an option names a file with padding machines, one a line (flow_option_padding): one for a client, which
+ * runs them with a hop of its general circuits and conflux legs, and one for a relay, which runs them when a client asks.
  *
  * The client asks with PADDING_NEGOTIATE, under a number that stock tor does not know and refuses; it then stops.
  *
- * The functions that tor calls across its files are wrapped by the linker (-Wl,--wrap=, see build.sh): ours hears of
- * the cell, then tor's own is called. Nothing is sent from inside a hook: instructions are taken when the event loop is
- * back.
+ * The hooks, which circflow_hooks.h lists, hear of a cell before tor's own circuitpadding.c does. Nothing is sent from
+ * inside a hook: instructions are taken when the event loop is back.
  *
  * Tor has no place where a circuit's cells could be held back, so a machine's blocks are not carried out. Machines that
  * block do not defend here; the log says so once. */
@@ -18,12 +15,13 @@
 #define TOR_CIRCFLOW_PAD_H
 
 #include "circflow.h"
+#include "circflow_hooks.h"
 #include "ext/ht.h"
 
 /* What the negotiation calls our machines: far from tor's own numbers, which begin at 0. */
 #define PAD_NUMBER 200
-/* The hop that a client pads with, as tor's machines do. */
-#define PAD_HOP 2
+/* Shorter circuits are not for streams. */
+#define PAD_HOPS_MIN 3
 /* Tor's circpad_max_circ_queued_cells: the default of circflow, too. */
 #define PAD_QUEUED_MAX 1000
 /* Instructions that are carried out before the event loop has its turn. */
@@ -44,6 +42,8 @@ static enum { PAD_UNKNOWN, PAD_OFF, PAD_ON } pad_state = PAD_UNKNOWN;
 static struct circflow_engine *pad_engine = NULL;
 static bool pads_as_client = false;
 static bool pads_as_relay = false;
+/* The hop that a client pads with. */
+static uint8_t pad_hop = 0;
 /* What is being sent is circflow's own, which it knows of already. */
 static bool pad_is_sending = false;
 static bool pad_is_woken = false;
@@ -75,29 +75,25 @@ pad_now(void)
 
 /* ---- Setting up ---- */
 
-/* Loads the machines of a file, and says what the number means in this role. False when there is no such variable, or
- * when its file will not do. */
+/* Loads machines, if there are any, and says what the number means in this role. False when there are none, or they will
+ * not do. */
 static bool
-pad_load(const char *variable, uint8_t role)
+pad_load(uint8_t role)
 {
   struct circflow_padding_config config;
   struct circflow_machines_id machines;
   char detail[160] = "";
-  const char *path = getenv(variable);
-  if (!path || !*path)
+  const char *path = NULL;
+  char *text = flow_option_padding(role == CIRCFLOW_ROLE_CLIENT, &path);
+  if (!text)
     return false;
-  char *text = read_file_to_str(path, 0, NULL);
-  if (!text) {
-    log_warn(LD_CONFIG, "circflow: %s: cannot read %s. No padding.", variable, path);
-    return false;
-  }
   int32_t status = circflow_machines_load(pad_engine, text, strlen(text), &machines);
   tor_free(text);
   if (status == CIRCFLOW_OK)
     status = circflow_padding_config_init(&config, sizeof(config));
   if (status == CIRCFLOW_OK) {
     config.machines = machines;
-    config.hop = role == CIRCFLOW_ROLE_CLIENT ? PAD_HOP : 0;
+    config.hop = role == CIRCFLOW_ROLE_CLIENT ? pad_hop : 0;
     config.queued_cells_max = PAD_QUEUED_MAX;
     status = circflow_padding_register(pad_engine, role, PAD_NUMBER, &config);
   }
@@ -118,7 +114,7 @@ pad_start(void)
 {
   struct circflow_engine_config config;
   pad_state = PAD_OFF;
-  if (!getenv("CIRCFLOW_TOR_PADDING_CLIENT") && !getenv("CIRCFLOW_TOR_PADDING_RELAY"))
+  if (!flow_option_pads())
     return;
   if (!flow_went_well(circflow_engine_config_init(&config, sizeof(config)), "config"))
     return;
@@ -131,8 +127,9 @@ pad_start(void)
     return;
   flow_trace_begin(pad_engine);
   flow_figures_begin(pad_engine, true);
-  pads_as_client = pad_load("CIRCFLOW_TOR_PADDING_CLIENT", CIRCFLOW_ROLE_CLIENT);
-  pads_as_relay = pad_load("CIRCFLOW_TOR_PADDING_RELAY", CIRCFLOW_ROLE_RELAY);
+  pad_hop = flow_option_padding_hop();
+  pads_as_client = pad_load(CIRCFLOW_ROLE_CLIENT);
+  pads_as_relay = pad_load(CIRCFLOW_ROLE_RELAY);
   pad_event = mainloop_event_new(pad_on_event, NULL);
   pad_state = PAD_ON;
 }
@@ -188,7 +185,7 @@ pad_log_figures(const pad_circ_t *pad)
 {
   struct circflow_padding_stats stats;
   stats.size = sizeof(stats);
-  if (circflow_padding_get_stats(pad_engine, pad->id, pad->is_client ? PAD_HOP : 0, 0, &stats) != CIRCFLOW_OK) {
+  if (circflow_padding_get_stats(pad_engine, pad->id, pad->is_client ? pad_hop : 0, 0, &stats) != CIRCFLOW_OK) {
     log_info(LD_CIRC, "circflow: no padder on a %s's circuit at its end", pad->is_client ? "client" : "relay");
     return;
   }
@@ -412,10 +409,8 @@ pad_note_arrival(circuit_t *circ, const crypt_path_t *layer)
     (void) pad_feed(pad, RELAY_COMMAND_DATA, layer, NULL, 0);
 }
 
-void __real_circpad_deliver_recognized_relay_cell_events(circuit_t *, uint8_t, crypt_path_t *);
-void __wrap_circpad_deliver_recognized_relay_cell_events(circuit_t *, uint8_t, crypt_path_t *);
 void
-__wrap_circpad_deliver_recognized_relay_cell_events(circuit_t *circ, uint8_t command, crypt_path_t *layer)
+flow_pad_note_recognized(circuit_t *circ, uint8_t command, crypt_path_t *layer)
 {
   pad_circ_t *pad = pad_of(circ);
   /* What conflux orders was heard of on arrival; what is about padding has a body, and is next. */
@@ -425,77 +420,63 @@ __wrap_circpad_deliver_recognized_relay_cell_events(circuit_t *circ, uint8_t com
       /* Tor counts it itself where a machine of its own is there as well. */
       !circpad_padding_is_from_expected_hop(circ, layer))
     circuit_read_valid_data(TO_ORIGIN_CIRCUIT(circ), 0);
-  __real_circpad_deliver_recognized_relay_cell_events(circ, command, layer);
 }
 
-void __real_circpad_deliver_unrecognized_cell_events(circuit_t *, cell_direction_t);
-void __wrap_circpad_deliver_unrecognized_cell_events(circuit_t *, cell_direction_t);
 void
-__wrap_circpad_deliver_unrecognized_cell_events(circuit_t *circ, cell_direction_t direction)
+flow_pad_note_passed(circuit_t *circ, cell_direction_t direction)
 {
   pad_circ_t *pad = pad_of(circ);
-  if (pad && !pad->is_client) {
-    if (direction == CELL_DIRECTION_OUT)
-      (void) circflow_circuit_cell_passed(pad_engine, pad_now(), pad->id);
-    else
-      flow_went_well(circflow_circuit_cell_queued(pad_engine, pad_now(), pad->id, 0, 0), "passed back");
-    pad_wake();
-  }
-  __real_circpad_deliver_unrecognized_cell_events(circ, direction);
+  if (!pad || pad->is_client)
+    return;
+  if (direction == CELL_DIRECTION_OUT)
+    (void) circflow_circuit_cell_passed(pad_engine, pad_now(), pad->id);
+  else
+    flow_went_well(circflow_circuit_cell_queued(pad_engine, pad_now(), pad->id, 0, 0), "passed back");
+  pad_wake();
 }
 
-void __real_circpad_deliver_sent_relay_cell_events(circuit_t *, uint8_t);
-void __wrap_circpad_deliver_sent_relay_cell_events(circuit_t *, uint8_t);
 void
-__wrap_circpad_deliver_sent_relay_cell_events(circuit_t *circ, uint8_t command)
+flow_pad_note_sent(circuit_t *circ, uint8_t command)
 {
   pad_circ_t *pad = pad_of(circ);
-  if (pad && !pad_is_sending) {
-    /* Tor does not say to which hop; nearly all go to the last. */
-    flow_went_well(circflow_circuit_cell_queued(pad_engine, pad_now(), pad->id, command, pad->hops), "sent, for padding");
-    pad_wake();
-  }
-  __real_circpad_deliver_sent_relay_cell_events(circ, command);
+  if (!pad || pad_is_sending)
+    return;
+  /* Tor does not say to which hop; nearly all go to the last. */
+  flow_went_well(circflow_circuit_cell_queued(pad_engine, pad_now(), pad->id, command, pad->hops), "sent, for padding");
+  pad_wake();
 }
 
-int __real_circpad_check_received_cell(const relay_msg_t *, circuit_t *, crypt_path_t *);
-int __wrap_circpad_check_received_cell(const relay_msg_t *, circuit_t *, crypt_path_t *);
-int
-__wrap_circpad_check_received_cell(const relay_msg_t *msg, circuit_t *circ, crypt_path_t *layer)
+bool
+flow_pad_takes(const relay_msg_t *msg, circuit_t *circ, const crypt_path_t *layer)
 {
   bool is_question = msg->command == RELAY_COMMAND_PADDING_NEGOTIATE;
-  if (PREDICT_UNLIKELY(is_question || msg->command == RELAY_COMMAND_PADDING_NEGOTIATED) && pad_is_on()) {
-    pad_circ_t *pad = pad_of(circ);
-    /* Its third byte is the number. */
-    if (!pad && is_question && pads_as_relay && !CIRCUIT_IS_ORIGIN(circ) && msg->length > 2 &&
-        msg->body[2] == PAD_NUMBER)
-      pad = pad_new(circ);
-    if (pad && pad_feed(pad, msg->command, layer, msg->body, msg->length)) {
-      if (pad->is_client)
-        circuit_read_valid_data(TO_ORIGIN_CIRCUIT(circ), msg->length);
-      return 0;
-    }
-  }
-  return __real_circpad_check_received_cell(msg, circ, layer);
+  if (PREDICT_LIKELY(!is_question && msg->command != RELAY_COMMAND_PADDING_NEGOTIATED) || !pad_is_on())
+    return false;
+  pad_circ_t *pad = pad_of(circ);
+  /* Its third byte is the number. */
+  if (!pad && is_question && pads_as_relay && !CIRCUIT_IS_ORIGIN(circ) && msg->length > 2 && msg->body[2] == PAD_NUMBER)
+    pad = pad_new(circ);
+  if (!pad || !pad_feed(pad, msg->command, layer, msg->body, msg->length))
+    return false;
+  if (pad->is_client)
+    circuit_read_valid_data(TO_ORIGIN_CIRCUIT(circ), msg->length);
+  return true;
 }
 
 /* A cell was taken out of the circuit's queue, for its channel to write. */
-void __real_circuitmux_notify_xmit_cells(circuitmux_t *, circuit_t *, unsigned int);
-void __wrap_circuitmux_notify_xmit_cells(circuitmux_t *, circuit_t *, unsigned int);
 void
-__wrap_circuitmux_notify_xmit_cells(circuitmux_t *cmux, circuit_t *circ, unsigned int cells)
+flow_pad_note_written(const circuitmux_t *cmux, circuit_t *circ, unsigned int cells)
 {
   pad_circ_t *pad = pad_of(circ);
-  if (pad) {
-    const channel_t *chan = pad->is_client ? circ->n_chan : TO_OR_CIRCUIT(circ)->p_chan;
-    /* Tor drops a cell now and then that it has told its padding of. An empty queue sets that right. */
-    if (chan && chan->cmux == cmux) {
-      (void) circflow_circuit_cells_written(pad_engine, pad_now(), pad->id, pad_queued(circ) > 0 ? cells : UINT32_MAX);
-      /* A machine may wait for just this, and nothing else need ever happen. */
-      pad_wake();
-    }
-  }
-  __real_circuitmux_notify_xmit_cells(cmux, circ, cells);
+  if (!pad)
+    return;
+  const channel_t *chan = pad->is_client ? circ->n_chan : TO_OR_CIRCUIT(circ)->p_chan;
+  if (!chan || chan->cmux != cmux)
+    return;
+  /* Tor drops a cell now and then that it has told its padding of. An empty queue sets that right. */
+  (void) circflow_circuit_cells_written(pad_engine, pad_now(), pad->id, pad_queued(circ) > 0 ? cells : UINT32_MAX);
+  /* A machine may wait for just this, and nothing else need ever happen. */
+  pad_wake();
 }
 
 /* ---- The life of a circuit ---- */
@@ -507,21 +488,18 @@ pad_wants(origin_circuit_t *origin)
   const circuit_t *circ = TO_CIRCUIT(origin);
   if (circ->purpose != CIRCUIT_PURPOSE_C_GENERAL && circ->purpose != CIRCUIT_PURPOSE_CONFLUX_UNLINKED)
     return false;
-  if (circuit_get_cpath_len(origin) <= PAD_HOP || !get_options()->CircuitPadding ||
+  if (circuit_get_cpath_len(origin) < MAX(pad_hop, PAD_HOPS_MIN) || !get_options()->CircuitPadding ||
       networkstatus_get_param(NULL, "circpad_padding_disabled", 0, 0, 1))
     return false;
-  const crypt_path_t *hop = circuit_get_cpath_hop(origin, PAD_HOP);
+  const crypt_path_t *hop = circuit_get_cpath_hop(origin, pad_hop);
   const node_t *node = hop && hop->extend_info ?
     node_get_by_id((const char *) hop->extend_info->identity_digest) : NULL;
   return node && node->rs && node->rs->pv.supports_hs_setup_padding;
 }
 
-void __real_circpad_machine_event_circ_built(origin_circuit_t *);
-void __wrap_circpad_machine_event_circ_built(origin_circuit_t *);
 void
-__wrap_circpad_machine_event_circ_built(origin_circuit_t *origin)
+flow_pad_note_built(origin_circuit_t *origin)
 {
-  __real_circpad_machine_event_circ_built(origin);
   if (!pad_is_on() || !pads_as_client || !pad_wants(origin))
     return;
   pad_circ_t *pad = pad_new(TO_CIRCUIT(origin));
@@ -529,25 +507,19 @@ __wrap_circpad_machine_event_circ_built(origin_circuit_t *origin)
     pad_wake();
 }
 
-void __real_circpad_circuit_free_all_machineinfos(circuit_t *);
-void __wrap_circpad_circuit_free_all_machineinfos(circuit_t *);
 void
-__wrap_circpad_circuit_free_all_machineinfos(circuit_t *circ)
+flow_pad_forget(circuit_t *circ)
 {
   pad_circ_t *pad = pad_of(circ);
   if (pad)
     pad_free(pad);
-  __real_circpad_circuit_free_all_machineinfos(circ);
 }
 
-void __real_circpad_free_all(void);
-void __wrap_circpad_free_all(void);
 void
-__wrap_circpad_free_all(void)
+flow_pad_end(void)
 {
   if (pad_state == PAD_ON)
     pad_stop();
-  __real_circpad_free_all();
 }
 
 #endif /* !defined(TOR_CIRCFLOW_PAD_H) */

@@ -130,8 +130,7 @@ void flow_figures_begin(struct circflow_engine *engine, bool pads);
 void flow_figures_end(bool pads);
 void flow_figures_log(void);
 
-/* Which algorithm chooses the legs of new sets, as CIRCFLOW_ALGORITHM says: circflow_algorithm.h. */
-void flow_algorithm_read(void);
+/* Which algorithm chooses the legs of new sets: circflow_algorithm.h. */
 uint8_t flow_algorithm_asked(void);
 
 /* What tor's params.alg is for circflow; no algorithm at all where it is nothing that we have written or tor has. */

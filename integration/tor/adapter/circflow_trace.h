@@ -1,5 +1,5 @@
-/* What happens in circflow, in a file for circflow-trace: for whoever looks into a network of their own. With
- * CIRCFLOW_TRACE=path in the environment, each tor writes path.NICKNAME-PID. Part of conflux_pool.c. License: MIT OR
+/* What happens in circflow, in a file for circflow-trace: for whoever looks into a network of their own. Where an option
+ * names a path (flow_option_trace), each tor writes path.NICKNAME-PID. Part of conflux_pool.c. License: MIT OR
  * Apache-2.0.
  *
  * A relay that does so keeps who talks when: tor says so in its log. */
@@ -12,6 +12,7 @@
 #include "app/config/or_options_st.h"
 #include "lib/fs/files.h"
 
+#include "circflow_hooks.h"
 #include "circflow_sets.h"
 
 #include <fcntl.h>
@@ -60,7 +61,7 @@ trace_open(const char *path)
   trace_fd = tor_open_cloexec(name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
   flow_traces = trace_fd >= 0;
   if (flow_traces)
-    log_warn(LD_GENERAL, "circflow: CIRCFLOW_TRACE is set: %s will say who talks when. Do this in a network of your "
+    log_warn(LD_GENERAL, "circflow: %s will say who talks when. Do this in a network of your "
              "own only, and publish nothing of other people's.", name);
   else
     log_warn(LD_GENERAL, "circflow: cannot write %s: %s", name, strerror(errno));
@@ -71,7 +72,7 @@ void
 flow_trace_begin(struct circflow_engine *engine)
 {
   static bool has_looked = false;
-  const char *path = getenv("CIRCFLOW_TRACE");
+  const char *path = flow_option_trace();
   int at = traced[0] ? 1 : 0;
   if (path && *path && !has_looked)
     trace_open(path);

@@ -2,8 +2,8 @@
  * file of this name. License: MIT OR Apache-2.0, as all of circflow.
  *
  * Every function has the same shape: see whether somebody has written into tor's structs (flow_sync), feed circflow, and
- * write what follows into tor's structs. Tor keeps the messages; circflow orders their addresses. README.md of the
- * folder above this one has the whole story. */
+ * write what follows into tor's structs. Tor keeps the messages; circflow orders their addresses. The whole
+ * story is in integration/tor/README.md of circflow. */
 
 #define TOR_CONFLUX_PRIVATE
 
@@ -44,6 +44,7 @@
 #include "lib/time/compat_time.h"
 
 #include "circflow_build.h"
+#include "circflow_hooks.h"
 #include "circflow_sets.h"
 #include "circflow_pad.h"
 
@@ -587,24 +588,12 @@ conflux_decide_next_circ(conflux_t *cfx)
   return choose(set) ? set->choice : NULL;
 }
 
-/* A deliberate mistake, to see that the tests of the whole can fail. */
-static uint32_t
-delta_to_send(uint32_t delta)
-{
-#if CIRCFLOW_TOR_DEBUG
-  const char *by = getenv("CIRCFLOW_TOR_WRONG_SWITCH");
-  if (by)
-    return delta + (uint32_t) atoi(by);
-#endif
-  return delta;
-}
-
 /* Sends SWITCH, and counts it when it was queued. Anything can have happened to the set meanwhile: sending asks tor
  * for room again, and can run the OOM handler. */
 static circuit_t *
 send_switch(flow_set_t *set, circuit_t *circ, uint32_t delta)
 {
-  if (!conflux_send_switch_command(circ, delta_to_send(delta)))
+  if (!conflux_send_switch_command(circ, delta))
     goto broken;
   /* The message that was to follow goes nowhere without it, and its stream cannot do without the message. */
   flow_leg_t *leg = circ->marked_for_close ? NULL : flow_sync_leg(set, circ);
