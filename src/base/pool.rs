@@ -27,41 +27,43 @@ pub struct Pool<T> {
     chunks: Vec<Option<Box<[T; CHUNK]>>>,
     /// Free slots; the last is given out next.
     free: Vec<u32>,
-    used: usize,
     holes: usize,
 }
 
 impl<T: Clone + Default> Pool<T> {
     /// A pool that owns no memory yet.
     pub fn new() -> Self {
-        Pool { chunks: Vec::new(), free: Vec::new(), used: 0, holes: 0 }
+        Pool { chunks: Vec::new(), free: Vec::new(), holes: 0 }
     }
 
     /// Number of slots in use.
     pub fn used(&self) -> usize {
-        self.used
+        self.slots() - self.free.len()
+    }
+
+    /// Number of slots that this pool owns, in use or not.
+    fn slots(&self) -> usize {
+        (self.chunks.len() - self.holes) << CHUNK_BITS
     }
 
     /// Bytes of all slots this pool owns, in use or not.
     pub fn bytes(&self) -> usize {
-        self.chunks.iter().flatten().count() * size_of::<[T; CHUNK]>()
+        self.slots() * size_of::<T>()
     }
 
     /// Takes a slot, which holds what its last user left there. `None` when the pool has 2^31 slots.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self) -> Option<(Slot, &mut T)> {
         let slot = Slot(match self.free.pop() {
             Some(slot) => slot,
             None => self.grow()?,
         });
-        self.used += 1;
         Some((slot, self.get_mut(slot)?))
     }
 
     /// Gives back a slot, once for each time it was taken.
     #[inline]
     pub fn put(&mut self, slot: Slot) {
-        self.used -= 1;
         self.free.push(slot.0);
     }
 

@@ -7,6 +7,7 @@ use crate::base::limits;
 use crate::engine::{Verdict, VerdictKind};
 use crate::message::{Head, Message, Token};
 use crate::reactor::{DataHead, Side};
+use crate::wire::conflux::Switch;
 use crate::wire::Command;
 use libc::c_char;
 use std::mem::{align_of, offset_of};
@@ -173,7 +174,7 @@ pub(super) unsafe fn read<'a>(message: &'a circflow_message) -> Result<Message<'
     {
         return Err("a message has a body that is too long or NULL, a hop above 16, or an unknown form");
     }
-    let body = if len == 0 {
+    let body = if message.body.is_null() {
         &[][..]
     } else {
         // SAFETY: not NULL, and `body_len` bytes are there by the contract of this floor.
@@ -182,6 +183,14 @@ pub(super) unsafe fn read<'a>(message: &'a circflow_message) -> Result<Message<'
     let token =
         (message.form == CIRCFLOW_FORM_TOKEN).then_some(Token { token: message.token, cost: message.cost_bytes });
     Ok(Message { command: Command(message.command), hop: message.hop, stream_id: message.stream_id, body, token })
+}
+
+/// The content of a SWITCH, if there is nothing wrong with the message.
+#[inline(always)]
+pub(super) unsafe fn switch(message: &circflow_message) -> Option<Switch> {
+    // SAFETY: the contract of this floor, which the caller keeps.
+    let message = unsafe { read(message) }.ok()?;
+    Switch::decode(message.body).ok()
 }
 
 /// Converts a message that is sent and has to be kept.

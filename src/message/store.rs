@@ -307,7 +307,7 @@ impl Store {
             self.tokens.put(slot);
         } else {
             let Some(held) = self.copied.get(slot) else { return Ok(None) };
-            let body = held.content.0.get(..usize::from(held.header.body_len)).unwrap_or_default();
+            let Some(body) = held.content.0.get(..usize::from(held.header.body_len)) else { return Ok(None) };
             buffer.get_mut(..body.len()).ok_or(TooSmall)?.copy_from_slice(body);
             (header, token, body_len, cost) = (held.header, None, held.header.body_len, COPY_COST);
             self.copied.put(slot);

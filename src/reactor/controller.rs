@@ -351,12 +351,14 @@ delegate_to_set! {
     fn handle_linked(change, ix: LegIx, now: Nanos, link: &Link, effects: &mut Effects) -> Result<(), Fault>;
     fn handle_linked_ack(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> Result<(), Fault>;
     fn arrive_quick(change, ix: LegIx, now: Nanos) -> Option<u64>;
+    fn hold_quick(change, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store) -> Option<u64>;
     fn arrive(change, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store) -> Result<Arrival, Fault>;
     fn arrive_from_elsewhere(
         change, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store
     ) -> Result<(), Fault>;
     fn handle_switch(change, ix: LegIx, now: Nanos, switch: Switch) -> Result<(), Fault>;
     fn mark_ready(change, effects: &mut Effects);
+    fn needs_mark(change) -> bool;
     fn unmark_ready(change);
     fn hold_back(change, ix: LegIx, padded: bool, holds: bool, effects: &mut Effects);
     fn hold(change, message: &Message<'_>, now: Nanos, store: &mut Store, effects: &mut Effects) -> bool;

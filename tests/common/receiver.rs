@@ -89,7 +89,12 @@ impl Subject for OnSet {
         if self.set.arrive_quick(self.ixs[leg], 1).is_some() {
             return Ok(true);
         }
+        if self.set.hold_quick(self.ixs[leg], 1, &message, &mut self.store).is_some() {
+            return Ok(false);
+        }
         let arrival = self.set.arrive(self.ixs[leg], 1, &message, &mut self.store)?;
+        // The note is up to date for two messages more: some are held on the quick way, and some are not.
+        self.set.tell(2 * u64::from(COPY_COST));
         Ok(matches!(arrival, Arrival::InOrder(_)))
     }
 

@@ -45,6 +45,38 @@ impl Set {
         Some(number)
     }
 
+    /// The common case of holding: the message came too early, nothing is wrong with it, and neither a cap is reached
+    /// nor the note for other engines out of date. Returns its number, or none and changes nothing in any other case.
+    #[inline(always)]
+    pub fn hold_quick(&mut self, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store) -> Option<u64> {
+        // Each form has code of its own: the cost of a copy is known beforehand.
+        match message.token {
+            None => self.hold_form(ix, now, &Message { token: None, ..*message }, store),
+            token => self.hold_form(ix, now, &Message { token, ..*message }, store),
+        }
+    }
+
+    #[inline(always)]
+    fn hold_form(&mut self, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store) -> Option<u64> {
+        let index = usize::from(ix);
+        let leg = self.legs.get_mut(index)?;
+        let number = leg.received + 1;
+        if !leg.state.is_linked() || number <= self.delivered + 1 || number == self.next_held {
+            return None;
+        }
+        let cost = cost_of(message);
+        let held_bytes = self.held_bytes + u64::from(cost);
+        // No note allows more bytes than the set's cap.
+        if held_bytes > self.held_told || !store.fits(cost) || !store.push_at(&mut leg.lane, number, message, now) {
+            return None;
+        }
+        leg.received = number;
+        leg.bare = false;
+        self.touch(ix, now);
+        self.count_kept(index, number, held_bytes);
+        Some(number)
+    }
+
     /// Counts a multiplexed message that came on a leg, and holds it if it came too early (SEQ-7).
     #[inline(always)]
     pub fn arrive(
@@ -87,28 +119,35 @@ impl Set {
         now: Nanos,
     ) -> Result<(), Fault> {
         let cost = cost_of(message);
-        if self.held_bytes + u64::from(cost) > self.terms.held_bytes_max && !is_exempt {
+        let held_bytes = self.held_bytes + u64::from(cost);
+        if held_bytes > self.terms.held_bytes_max && !is_exempt {
             return Err(Fault::SetMemory);
         }
         let Some(leg) = self.legs.get_mut(index) else { return Err(Fault::UnlinkedData) };
         if !store.fits(cost) || !store.push_at(&mut leg.lane, number, message, now) {
             return Err(Fault::EngineMemory);
         }
+        self.count_kept(index, number, held_bytes);
+        Ok(())
+    }
+
+    /// Counts a message that was put at the end of its leg's lane. `held_bytes` is what all held messages cost now.
+    #[inline(always)]
+    fn count_kept(&mut self, index: usize, number: u64, held_bytes: u64) {
         if number < self.next_held {
             self.next_held = number;
             self.next_lane = index as LegIx;
         }
         self.held += 1;
         self.kept += 1;
-        self.held_bytes += u64::from(cost);
+        self.held_bytes = held_bytes;
         if self.held > self.run_peak {
             self.run_peak = self.held;
         }
         // New peaks are rare.
-        if self.held_bytes > self.held_bytes_peak {
-            self.held_bytes_peak = self.held_bytes;
+        if held_bytes > self.held_bytes_peak {
+            self.held_bytes_peak = held_bytes;
         }
-        Ok(())
     }
 
     /// Like [`Set::arrive`], for a leg on another engine. A message in order is held too, as no call waits for its
@@ -197,10 +236,11 @@ impl Set {
         self.held_bytes > self.held_told
     }
 
-    /// Notes that other engines know how much is held, and need no new note until `more` bytes are added.
+    /// Notes that other engines know how much is held, and need no new note until `more` bytes are added. Above the
+    /// set's cap they always need one, so that [`Set::hold_quick`] looks at one bound for both.
     #[inline]
     pub fn tell(&mut self, more: u64) {
-        self.held_told = if self.held == 0 { 0 } else { self.held_bytes + more };
+        self.held_told = if self.held == 0 { 0 } else { (self.held_bytes + more).min(self.terms.held_bytes_max) };
     }
 
     /// Cost in bytes of the messages held for order.
@@ -235,7 +275,8 @@ impl Set {
         self.next_held <= self.delivered
     }
 
-    /// Handles a SWITCH that came on a leg (SEQ-6, and the checks of prop329 §4.2.1).
+    /// Handles a SWITCH that came on a leg (SEQ-6, and the checks of prop329 §4.2.1). An error changes nothing.
+    #[inline(always)]
     pub fn handle_switch(&mut self, ix: LegIx, now: Nanos, switch: Switch) -> Result<(), Fault> {
         let Some(leg) = self.legs.get_mut(usize::from(ix)).filter(|leg| leg.state.is_linked()) else {
             return Err(Fault::UnexpectedSwitch);
@@ -244,22 +285,22 @@ impl Set {
         if leg.bare {
             return Err(Fault::SwitchRepeated);
         }
-        if switch.delta == 0 {
-            if self.zero_switches >= limits::ZERO_SWITCHES_MAX {
-                return Err(Fault::SwitchZero);
-            }
-            self.zero_switches += 1;
+        if switch.delta == 0 && self.zero_switches >= limits::ZERO_SWITCHES_MAX {
+            return Err(Fault::SwitchZero);
         }
         let received = leg.received + u64::from(switch.delta);
         if received > limits::NUMBER_MAX {
             return Err(Fault::NumberOverflow);
         }
-        if received.saturating_sub(self.delivered) > u64::from(self.terms.switch_ahead_max) {
+        if received > self.delivered + u64::from(self.terms.switch_ahead_max) {
             return Err(Fault::SwitchTooFar);
         }
         leg.received = received;
         leg.bare = true;
         self.touch(ix, now);
+        if switch.delta == 0 {
+            self.zero_switches += 1;
+        }
         self.switches_received += 1;
         Ok(())
     }
@@ -271,12 +312,17 @@ impl Set {
         self.last_active = now;
     }
 
-    /// Asks for a READY mark in the instruction queue if held messages have their turn and no mark is there yet.
+    /// Asks for a READY mark in the instruction queue if one is needed.
     pub fn mark_ready(&mut self, effects: &mut Vec<Effect>) {
-        if self.next_held == self.delivered + 1 && !self.ready_marked {
-            self.ready_marked = true;
+        if self.needs_mark() {
             effects.push(Effect::Ready);
         }
+    }
+
+    /// True when held messages have their turn and no READY mark is in the instruction queue. The caller puts it there.
+    #[inline]
+    pub fn needs_mark(&mut self) -> bool {
+        self.is_ready() && !std::mem::replace(&mut self.ready_marked, true)
     }
 
     /// Notes that the READY mark has left the instruction queue.

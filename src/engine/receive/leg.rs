@@ -2,6 +2,7 @@
 
 use crate::base::{Id, Nanos};
 use crate::conflux::{Arrival, Fault};
+use crate::engine::out::insn::Queued;
 use crate::engine::receive::Step;
 use crate::engine::{Engine, Error, Place, Verdict, VerdictKind};
 use crate::event::Class;
@@ -52,7 +53,7 @@ impl Engine {
         // Nearly all are DATA, which is not looked up in the table.
         if !(command == Command::DATA || command.is_multiplexed()) || stream_id == 0 {
             let is_switch = command == Command::CONFLUX_SWITCH && stream_id == 0;
-            return if is_switch { Step::OnLeg } else { Step::Other };
+            return if is_switch { Step::Switch } else { Step::Other };
         }
         let tag = circuit.config.tag;
         match self.sets.living_mut(set).and_then(|state| state.arrive_quick(ix, now)) {
@@ -66,11 +67,50 @@ impl Engine {
         }
     }
 
-    /// Takes a multiplexed message or a SWITCH on a leg, for which [`Engine::receive_quick`] answered [`Step::OnLeg`].
+    /// The second step for a multiplexed message on a leg: takes it if it only has to be held. Otherwise none, and
+    /// nothing is changed.
+    #[inline(always)]
+    pub fn receive_early_quick<const WATCHED: bool>(&mut self, id: Id, message: &Message<'_>) -> Option<Verdict> {
+        let (now, circuit) = (self.time.clock.latest(), self.circuits.get(id)?);
+        let (tag, (set, ix)) = (circuit.config.tag, circuit.place.leg()?);
+        let number = self.sets.get_mut(set)?.hold_quick(ix, now, message, &mut self.held.store)?;
+        if WATCHED && self.wants(Class::Messages) {
+            self.note_arrival(set, id, Arrival::Held(number), message);
+        }
+        Some(Verdict { number, ..Verdict::of(VerdictKind::Held, id, tag) })
+    }
+
+    /// The second step for a SWITCH on a leg. None when something is wrong with it, and nothing is changed.
+    #[inline(always)]
+    pub fn receive_switch_quick<const WATCHED: bool>(&mut self, id: Id, switch: Switch) -> Option<Verdict> {
+        self.take_switch::<WATCHED>(id, switch).ok()?.ok()
+    }
+
+    /// Takes a SWITCH on a leg. A fault changes nothing.
+    #[inline(always)]
+    fn take_switch<const WATCHED: bool>(&mut self, id: Id, switch: Switch) -> Result<Result<Verdict, Fault>, Error> {
+        let now = self.time.clock.latest();
+        let (set, ix) = self.leg(id)?;
+        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
+        let tag = state.tag(ix);
+        if let Err(fault) = state.handle_switch(ix, now, switch) {
+            return Ok(Err(fault));
+        }
+        if WATCHED && self.wants(Class::Messages) {
+            self.note_switch_received(set, ix, switch);
+        }
+        Ok(Ok(Verdict::of(VerdictKind::Consumed, id, tag)))
+    }
+
+    /// Takes a multiplexed message or a SWITCH on a leg that the steps before have not taken.
     #[inline(always)]
     pub fn receive_on_leg<const WATCHED: bool>(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         if message.command == Command::CONFLUX_SWITCH {
-            return self.receive_switch::<WATCHED>(id, message.body);
+            let outcome = match Switch::decode(message.body) {
+                Ok(switch) => self.take_switch::<WATCHED>(id, switch)?,
+                Err(_) => Err(Fault::BadSwitch),
+            };
+            return outcome.map_err(|fault| self.fault(id, fault));
         }
         Ok(match self.arrive::<WATCHED>(id, message)? {
             Arrived { arrival: Arrival::Held(number), tag, .. } => {
@@ -82,27 +122,6 @@ impl Engine {
         })
     }
 
-    #[inline(always)]
-    fn receive_switch<const WATCHED: bool>(&mut self, id: Id, body: &[u8]) -> Result<Verdict, Error> {
-        let now = self.time.clock.latest();
-        let (set, ix) = self.leg(id)?;
-        let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
-        let tag = state.tag(ix);
-        let outcome = match Switch::decode(body) {
-            Ok(switch) => state.handle_switch(ix, now, switch).map(|()| switch),
-            Err(_) => Err(Fault::BadSwitch),
-        };
-        match outcome {
-            Ok(switch) => {
-                if WATCHED && self.wants(Class::Messages) {
-                    self.note_switch_received(set, ix, switch);
-                }
-                Ok(Verdict::of(VerdictKind::Consumed, id, tag))
-            }
-            Err(fault) => Err(self.fault(id, fault)),
-        }
-    }
-
     /// Gives a multiplexed message on a leg its number: it is next, or it is held.
     #[inline(always)]
     pub(super) fn arrive<const WATCHED: bool>(&mut self, id: Id, message: &Message<'_>) -> Result<Arrived, Error> {
@@ -111,51 +130,43 @@ impl Engine {
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         let (tag, cost) = (state.tag(ix), cost_of(message));
         if !self.held.store.fits(cost) && !state.is_in_order(ix) {
-            return self.arrive_at_cap(id, message);
+            return self.arrive_at_cap(id, *message);
         }
         match state.arrive(ix, now, message, &mut self.held.store) {
             Ok(arrival) => {
                 match arrival {
                     Arrival::Held(_) if state.holds_more() => self.note_held_in_set(set),
                     Arrival::Held(_) => {}
-                    Arrival::InOrder(_) => self.filled_gap(set),
+                    Arrival::InOrder(_) if state.needs_mark() => self.out.queue.push(Queued::Ready { set }),
+                    Arrival::InOrder(_) => {}
                 }
                 if WATCHED && self.wants(Class::Messages) {
                     self.note_arrival(set, id, arrival, message);
                 }
                 Ok(Arrived { arrival, set, tag })
             }
-            Err(fault) => Err(self.fault_of_message(id, message, fault)),
+            Err(fault) => Err(self.fault_of_message(id, cost, fault)),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn fault_of_message(&mut self, id: Id, message: &Message<'_>, fault: Fault) -> Error {
+    fn fault_of_message(&mut self, id: Id, cost: u32, fault: Fault) -> Error {
         if let (Fault::SetMemory, Ok((set, _))) = (fault, self.leg(id)) {
-            self.note_set_cap(set, cost_of(message).into());
+            self.note_set_cap(set, cost.into());
         }
         self.fault(id, fault)
-    }
-
-    /// Queues READY when a held message is next behind the one that just came.
-    #[inline(never)]
-    fn filled_gap(&mut self, set: Id) {
-        if let Some(state) = self.sets.get_mut(set) {
-            state.mark_ready(&mut self.out.effects);
-        }
-        self.apply_effects(set);
     }
 
     /// [`Engine::arrive`] after making room to hold the message, which can close other circuits and sets.
     #[cold]
     #[inline(never)]
-    fn arrive_at_cap(&mut self, id: Id, message: &Message<'_>) -> Result<Arrived, Error> {
+    fn arrive_at_cap(&mut self, id: Id, message: Message<'_>) -> Result<Arrived, Error> {
         let (set, _) = self.leg(id)?;
-        match self.ensure_room(set, cost_of(message).into()) {
+        match self.ensure_room(set, cost_of(&message).into()) {
             Ok(closed) => {
                 self.outlived(id, closed)?;
-                self.arrive::<true>(id, message)
+                self.arrive::<true>(id, &message)
             }
             Err(fault) => Err(self.fault(id, fault)),
         }

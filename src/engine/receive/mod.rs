@@ -13,6 +13,7 @@ use crate::base::{Id, Nanos};
 use crate::engine::{Engine, Error, Verdict};
 use crate::message::Message;
 use crate::reactor::DataHead;
+use crate::wire::conflux::Switch;
 
 /// The result of one of the first two steps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,8 +22,11 @@ pub enum Step {
     Done(Verdict),
     /// Somebody watches each message: the same steps begin anew, `WATCHED`.
     Watched,
-    /// It is a multiplexed message or a SWITCH on a leg: [`Engine::receive_on_leg`] takes it.
+    /// It is a multiplexed message on a leg, and not just the next one: [`Engine::receive_early_quick`] takes it, or on
+    /// a circuit that circflow runs [`Engine::receive_data_on_leg`].
     OnLeg,
+    /// It is a SWITCH on a leg: [`Engine::receive_switch_quick`] takes it.
+    Switch,
     /// It is DATA on a circuit that circflow runs: [`Engine::receive_data_quick`] takes it.
     Run,
     /// Anything else: [`Engine::receive_long`] takes it.
@@ -37,6 +41,10 @@ pub trait Receiving: Sized {
     fn quick(&mut self) -> Option<Step>;
     /// Calls [`Engine::receive_data_quick`]; none when the step could not be entered.
     fn data_quick(&mut self) -> Option<Step>;
+    /// Calls [`Engine::receive_early_quick`]; none when the step could not be entered, too.
+    fn early_quick(&mut self) -> Option<Verdict>;
+    /// Calls [`Engine::receive_switch_quick`]; none when the step could not be entered, too.
+    fn switch_quick(&mut self) -> Option<Verdict>;
     /// Answers for a message that the first step has handled.
     fn done(self, verdict: &Verdict) -> Self::Answer;
     /// Answers for a message that the second step has handled. It may have woken another engine, or logged.
@@ -60,6 +68,14 @@ pub trait Receiving: Sized {
     fn run(self) -> Self::Answer {
         receive_data(self)
     }
+    /// Calls [`receive_early`], for a message on a leg that is not just the next one: a function apart, too.
+    fn early(self) -> Self::Answer {
+        receive_early(self)
+    }
+    /// Calls [`receive_switch`], for a SWITCH on a leg: a function apart, too.
+    fn switch(self) -> Self::Answer {
+        receive_switch(self)
+    }
 }
 
 /// Takes a message that has come, in the order of the steps.
@@ -68,7 +84,8 @@ pub fn receive<R: Receiving>(mut message: R) -> R::Answer {
     match message.quick() {
         Some(Step::Done(verdict)) => message.done(&verdict),
         Some(Step::Watched) => message.watched(),
-        Some(Step::OnLeg) => message.on_leg(),
+        Some(Step::OnLeg) => message.early(),
+        Some(Step::Switch) => message.switch(),
         Some(Step::Run) => message.run(),
         Some(Step::Other) => message.long(),
         None => message.shut(),
@@ -81,7 +98,25 @@ pub fn receive_data<R: Receiving>(mut message: R) -> R::Answer {
     match message.data_quick() {
         Some(Step::Done(verdict)) => message.data_done(&verdict),
         Some(Step::OnLeg) => message.data_on_leg(),
-        Some(Step::Run | Step::Watched | Step::Other) | None => message.long(),
+        Some(Step::Run | Step::Watched | Step::Switch | Step::Other) | None => message.long(),
+    }
+}
+
+/// Takes a multiplexed message on a leg from the second step on: most only have to be held.
+#[inline(always)]
+pub fn receive_early<R: Receiving>(mut message: R) -> R::Answer {
+    match message.early_quick() {
+        Some(verdict) => message.done(&verdict),
+        None => message.on_leg(),
+    }
+}
+
+/// Takes a SWITCH on a leg from the second step on.
+#[inline(always)]
+pub fn receive_switch<R: Receiving>(mut message: R) -> R::Answer {
+    match message.switch_quick() {
+        Some(verdict) => message.done(&verdict),
+        None => message.on_leg(),
     }
 }
 
@@ -107,6 +142,15 @@ impl<const WATCHED: bool> Receiving for Straight<'_, '_, WATCHED> {
         let &Message { hop, stream_id, body, .. } = self.message;
         let data = DataHead { hop, stream_id, len: body.len() as u16 };
         Some(self.engine.receive_data_quick::<WATCHED>(self.id, &data))
+    }
+
+    fn early_quick(&mut self) -> Option<Verdict> {
+        self.engine.receive_early_quick::<WATCHED>(self.id, self.message)
+    }
+
+    fn switch_quick(&mut self) -> Option<Verdict> {
+        let switch = Switch::decode(self.message.body).ok()?;
+        self.engine.receive_switch_quick::<WATCHED>(self.id, switch)
     }
 
     fn done(self, verdict: &Verdict) -> Self::Answer {

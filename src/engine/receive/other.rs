@@ -46,7 +46,7 @@ impl Engine {
             // Perhaps only what was due kept the first two steps from taking the message.
             match self.receive_entered::<true>(now, id, message.command, message.hop, message.stream_id) {
                 Step::Done(verdict) => return Ok(verdict),
-                Step::OnLeg => return self.receive_on_leg::<true>(id, message),
+                Step::OnLeg | Step::Switch => return self.receive_on_leg::<true>(id, message),
                 Step::Run | Step::Watched | Step::Other => {}
             }
         }

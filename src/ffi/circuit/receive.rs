@@ -1,6 +1,6 @@
 //! Messages that come on a circuit.
 
-use crate::engine::{receive, receive_data, Engine, Receiving, Step, Verdict};
+use crate::engine::{self, receive, receive_data, Engine, Receiving, Step, Verdict};
 use crate::ffi::door;
 use crate::ffi::engine::circflow_engine;
 use crate::ffi::id::*;
@@ -80,6 +80,30 @@ impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
     }
 
     #[inline(always)]
+    fn early_quick(&mut self) -> Option<Verdict> {
+        let &mut Received { engine, circuit, message, .. } = self;
+        let early = move |core: &mut Engine| {
+            // SAFETY: see above.
+            let message = unsafe { message::read(message) }.ok()?;
+            core.receive_early_quick::<WATCHED>(circuit.id(), &message)
+        };
+        // SAFETY: see above.
+        unsafe { door::try_enter(engine, early) }
+    }
+
+    #[inline(always)]
+    fn switch_quick(&mut self) -> Option<Verdict> {
+        let &mut Received { engine, circuit, message, .. } = self;
+        let switch = move |core: &mut Engine| {
+            // SAFETY: see above.
+            let switch = unsafe { message::switch(message) }?;
+            core.receive_switch_quick::<WATCHED>(circuit.id(), switch)
+        };
+        // SAFETY: see above.
+        unsafe { door::try_enter(engine, switch) }
+    }
+
+    #[inline(always)]
     fn done(self, verdict: &Verdict) -> circflow_status {
         // SAFETY: see above.
         unsafe { message::write_verdict(self.verdict_out, verdict) };
@@ -110,6 +134,18 @@ impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
     fn on_leg(self) -> circflow_status {
         // SAFETY: see above.
         unsafe { receive_on_leg::<WATCHED>(self.engine, self.circuit, self.message, self.verdict_out) }
+    }
+
+    #[inline(always)]
+    fn early(self) -> circflow_status {
+        // SAFETY: see above.
+        unsafe { receive_early::<WATCHED>(self.engine, self.now_ns, self.circuit, self.message, self.verdict_out) }
+    }
+
+    #[inline(always)]
+    fn switch(self) -> circflow_status {
+        // SAFETY: see above.
+        unsafe { receive_switch::<WATCHED>(self.engine, self.now_ns, self.circuit, self.message, self.verdict_out) }
     }
 
     #[inline(always)]
@@ -190,6 +226,30 @@ unsafe extern "C-unwind" fn receive_on_leg<const WATCHED: bool>(
             Ok(())
         })
     }
+}
+
+/// A multiplexed message on a leg that is not just the next one.
+#[inline(never)]
+unsafe extern "C-unwind" fn receive_early<const WATCHED: bool>(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    message: &circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    engine::receive_early(Received::<WATCHED> { engine, now_ns, circuit, message, verdict_out })
+}
+
+/// A SWITCH on a leg.
+#[inline(never)]
+unsafe extern "C-unwind" fn receive_switch<const WATCHED: bool>(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    message: &circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    engine::receive_switch(Received::<WATCHED> { engine, now_ns, circuit, message, verdict_out })
 }
 
 /// DATA on a circuit that circflow runs.
