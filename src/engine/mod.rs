@@ -35,7 +35,7 @@ pub use grow::Growth;
 pub use out::error::{Blocked, Error, Misuse};
 pub use out::insn::{Instruction, Released, Taker, What};
 pub use out::verdict::{Verdict, VerdictKind};
-pub use receive::{receive, receive_data, Receiving, Step};
+pub use receive::{receive, receive_data, receive_other, Receiving, Step};
 pub use send::{send, Going, Outlet, Sending, Sent};
 pub use set::is_set;
 pub use spread::membership::EngineHub;

@@ -25,7 +25,7 @@ pub enum Step {
     OnLeg,
     /// It is DATA on a circuit that circflow runs: [`Engine::receive_data_quick`] takes it.
     Run,
-    /// Anything else: [`Engine::receive_long`] takes it.
+    /// Anything else: [`Engine::receive_for_host_quick`] or [`Engine::receive_long`] takes it.
     Other,
 }
 
@@ -37,7 +37,9 @@ pub trait Receiving: Sized {
     fn quick(&mut self) -> Option<Step>;
     /// Calls [`Engine::receive_data_quick`]; none when the step could not be entered.
     fn data_quick(&mut self) -> Option<Step>;
-    /// Answers for a message that the first step has handled.
+    /// Calls [`Engine::receive_for_host_quick`]; none when it did nothing or could not be entered.
+    fn for_host_quick(&mut self) -> Option<Verdict>;
+    /// Answers for a message that the first step has handled, or that is the host's.
     fn done(self, verdict: &Verdict) -> Self::Answer;
     /// Answers for a message that the second step has handled. It may have woken another engine, or logged.
     fn data_done(self, verdict: &Verdict) -> Self::Answer {
@@ -60,6 +62,10 @@ pub trait Receiving: Sized {
     fn run(self) -> Self::Answer {
         receive_data(self)
     }
+    /// Calls [`receive_other`], for messages that are not on a leg: a function apart, as above.
+    fn other(self) -> Self::Answer {
+        receive_other(self)
+    }
 }
 
 /// Takes a message that has come, in the order of the steps.
@@ -70,7 +76,7 @@ pub fn receive<R: Receiving>(mut message: R) -> R::Answer {
         Some(Step::Watched) => message.watched(),
         Some(Step::OnLeg) => message.on_leg(),
         Some(Step::Run) => message.run(),
-        Some(Step::Other) => message.long(),
+        Some(Step::Other) => message.other(),
         None => message.shut(),
     }
 }
@@ -82,6 +88,15 @@ pub fn receive_data<R: Receiving>(mut message: R) -> R::Answer {
         Some(Step::Done(verdict)) => message.data_done(&verdict),
         Some(Step::OnLeg) => message.data_on_leg(),
         Some(Step::Run | Step::Watched | Step::Other) | None => message.long(),
+    }
+}
+
+/// Takes any other message.
+#[inline(always)]
+pub fn receive_other<R: Receiving>(mut message: R) -> R::Answer {
+    match message.for_host_quick() {
+        Some(verdict) => message.done(&verdict),
+        None => message.long(),
     }
 }
 
@@ -107,6 +122,10 @@ impl<const WATCHED: bool> Receiving for Straight<'_, '_, WATCHED> {
         let &Message { hop, stream_id, body, .. } = self.message;
         let data = DataHead { hop, stream_id, len: body.len() as u16 };
         Some(self.engine.receive_data_quick::<WATCHED>(self.id, &data))
+    }
+
+    fn for_host_quick(&mut self) -> Option<Verdict> {
+        self.engine.receive_for_host_quick(self.now, self.id, self.message)
     }
 
     fn done(self, verdict: &Verdict) -> Self::Answer {
