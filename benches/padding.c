@@ -4,8 +4,8 @@
  *
  * Workloads: rearm-0, rearm-1, rearm-2, rearm-4: a cell is reported as queued on a circuit whose padder runs 0 to 4
  * machines, each of which sets its action timer again; draw-1 ..: to a random time; idle-1 ..: the machines wait for
- * another event; bystander: a cell on a circuit without a padder, in an engine
- * with padded circuits; expire-1, expire-4: a timer ends, its padding cell is taken, and the machine sets the next;
+ * another event; bystander-written, -sent: a cell on a circuit without a padder is reported, in an engine with padded
+ * circuits; bystander-receive, -send: a message that comes or goes on one; expire-1, expire-4: a timer ends, its padding cell is taken, and the machine sets the next;
  * recorded-..: the same, while padding is recorded; states-..: while states of machines are recorded as well;
  * tick-1000, tick-100000: that many circuits wait, and nothing is due; deadline-1000, deadline-100000: their deadline.
  */
@@ -61,6 +61,8 @@ static void queue_cell(struct circflow_circuit_id circuit) {
 /* Calls go through pointers, so that the empty loop has the same code. */
 static enum circflow_status (*sent)(struct circflow_engine *, uint64_t, struct circflow_circuit_id, uint8_t, uint8_t);
 static enum circflow_status (*written)(struct circflow_engine *, uint64_t, struct circflow_circuit_id, uint32_t);
+static enum circflow_status (*message)(struct circflow_engine *, uint64_t, struct circflow_circuit_id,
+                                       const struct circflow_message *, struct circflow_verdict *);
 static enum circflow_status (*tick)(struct circflow_engine *, uint64_t);
 static enum circflow_status (*deadline)(struct circflow_engine *, uint64_t *);
 
@@ -72,6 +74,11 @@ static enum circflow_status no_sent(struct circflow_engine *e, uint64_t n, struc
 static enum circflow_status no_written(struct circflow_engine *e, uint64_t n, struct circflow_circuit_id c,
                                        uint32_t x) {
   (void)e, (void)n, (void)c, (void)x;
+  return CIRCFLOW_OK;
+}
+static enum circflow_status no_message(struct circflow_engine *e, uint64_t n, struct circflow_circuit_id c,
+                                       const struct circflow_message *m, struct circflow_verdict *out) {
+  (void)e, (void)n, (void)c, (void)m, (void)out;
   return CIRCFLOW_OK;
 }
 static enum circflow_status no_tick(struct circflow_engine *e, uint64_t n) {
@@ -95,6 +102,18 @@ static void tunnel_events(uint64_t rounds) {
   for (uint64_t i = 0; i < rounds; i++) {
     now += STEP_NS;
     must(written(engine, now, circuits[i % CIRCUITS], 1));
+  }
+}
+
+static void messages(uint64_t rounds) {
+  static uint8_t body[CIRCFLOW_BODY_MAX];
+  const struct circflow_message data = {
+      .command = CIRCFLOW_CMD_DATA, .hop = 3, .stream_id = 7, .body = body, .body_len = sizeof body};
+  struct circflow_verdict verdict = {0};
+  for (uint64_t i = 0; i < rounds; i++) {
+    now += STEP_NS;
+    must(message(engine, now, circuits[i % CIRCUITS], &data, &verdict));
+    if (verdict.number != 0) broken("a number on a circuit that is no leg");
   }
 }
 
@@ -177,6 +196,8 @@ int main(int argc, char **argv) {
   void (*run)(uint64_t) = events;
   sent = empty ? no_sent : circflow_circuit_cell_queued;
   written = empty ? no_written : circflow_circuit_cells_written;
+  message = strstr(name, "receive") != NULL ? circflow_circuit_receive : circflow_circuit_send;
+  if (empty) message = no_message;
   tick = empty ? no_tick : circflow_engine_tick;
   deadline = empty ? no_deadline : circflow_engine_get_deadline;
   if (is(name, "memory")) {
@@ -191,7 +212,7 @@ int main(int argc, char **argv) {
     circuits += CIRCUITS;
     install(1, load("tests/machines/bench-rearm.txt", 1));
     circuits -= CIRCUITS;
-    run = is(name, "bystander-written") ? tunnel_events : events;
+    run = is(name, "bystander-written") ? tunnel_events : is(name, "bystander-sent") ? events : messages;
   } else if (is(name, "tick-") || is(name, "deadline-")) {
     const unsigned count = (unsigned)atoi(strchr(name, '-') + 1);
     open_circuits(count);

@@ -84,16 +84,23 @@ count bench-padding bystander-written 10000; measure bench-padding bystander-wri
 row "a circuit without a padder, a call of its own (written)" 50 "$peer"
 count bench-padding bystander-sent 10000; measure bench-padding bystander-sent 200000
 row "the same (sent)" 50 "$peer"
+count bystander-receive 10000; measure bystander-receive 200000
+row "a message comes on such a circuit" 50 -
+count bystander-send 10000; measure bystander-send 200000
+row "a message goes out on such a circuit" 70 -
 for machines in 1 4; do
     count bench-padding "expire-$machines" 4000; measure bench-padding "expire-$machines" 200000
     row "a timer ends, its padding cell is taken, $machines machine(s)" - "-"
 done
 for armed in 1000 1000000; do
-    for load in later random; do
-        count bench-libevent $load 20000 $armed; peer=$instructions
-        measure bench-libevent $load 500000 $armed; peer="libevent $peer, $ns ns"
+    for load in later random set; do
+        peer=-
+        if [ $load != set ]; then
+            count bench-libevent $load 20000 $armed; peer=$instructions
+            measure bench-libevent $load 500000 $armed; peer="libevent $peer, $ns ns"
+        fi
         count bench-timers $load 20000 $armed; measure bench-timers $load 500000 $armed
-        case $load in later) title="re-arm a timer, later" ;; random) title="re-arm a timer, anywhere within 10 s" ;; esac
+        case $load in later) title="re-arm a timer, later" ;; random) title="re-arm a timer, anywhere within 10 s" ;; set) title="arm a timer from nothing" ;; esac
         row "$title, $armed armed" 90 "$peer"
     done
     count bench-timers mixed 60000 $armed; measure bench-timers mixed 1000000 $armed

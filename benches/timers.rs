@@ -1,7 +1,8 @@
 //! bench-timers WORKLOAD[-empty] ARMED ROUNDS: the engine's timers alone. Prints nanoseconds per operation.
 //!
 //! `later`: a timer is put off, as each cell of a padded circuit does; `random`: a timer is moved to a time within ten
-//! seconds; `mixed`: by turns a timer is moved, set, and ends. The empty loop runs the same random generator.
+//! seconds; `set`: one that is not armed is set to such a time; `mixed`: by turns a timer is moved, set, and ends. The
+//! empty loop runs the same random generator.
 
 use circflow::base::Timers;
 use std::hint::black_box;
@@ -22,6 +23,11 @@ fn main() {
     for key in 0..armed {
         timers.arm(key, 1 + random.below(HORIZON));
     }
+    if name.starts_with("set") {
+        // The timers that are set later have been armed before: no memory is needed for them.
+        (armed..armed + rounds as u32).for_each(|key| timers.arm(key, HORIZON));
+        (armed..armed + rounds as u32).for_each(|key| timers.cancel(key));
+    }
     let start = Instant::now();
     match name.trim_end_matches("-empty") {
         "later" => {
@@ -36,6 +42,14 @@ fn main() {
         "random" => {
             for _ in 0..rounds {
                 let key = random.below(u64::from(armed)) as u32;
+                let at = 1 + random.below(HORIZON);
+                if !black_box(empty) {
+                    timers.arm(key, at);
+                }
+            }
+        }
+        "set" => {
+            for key in armed..armed + rounds as u32 {
                 let at = 1 + random.below(HORIZON);
                 if !black_box(empty) {
                     timers.arm(key, at);

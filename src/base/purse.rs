@@ -206,6 +206,12 @@ impl Purse {
         before.iter().zip(now).any(|(&before, now)| before && !now)
     }
 
+    /// False while everything is allowed, and no other engine counts on what this one sends.
+    #[inline]
+    pub fn is_limited(&self) -> bool {
+        self.is_limited
+    }
+
     /// Whether a padding cell may be sent now. Counts a refusal.
     #[inline]
     pub fn permits(&mut self, marked: bool) -> bool {

@@ -158,14 +158,14 @@ impl Timers {
                 (self.elapsed, self.emptying) = (earliest, place);
                 continue;
             }
-            let deadline = self.deadline(key);
+            let Node { deadline, next, .. } = *self.nodes.get(key as usize)?;
             // A deadline beyond the end of the slot was moved, and other timers may come before it.
             let is_due = deadline <= now && (deadline ^ earliest) >> (SLOT_BITS * u32::from(level)) == 0;
             if !is_due && *steps == 0 {
                 return None;
             }
             self.elapsed = earliest;
-            self.unlink(key);
+            self.drop_head(place, next);
             if is_due {
                 self.disarm(key);
                 return Some((key, deadline));
@@ -239,7 +239,7 @@ impl Timers {
     }
 
     /// Appends a node to its slot. The caller updates `next`.
-    #[inline]
+    #[inline(always)]
     fn file(&mut self, key: u32, deadline: Nanos, place: u16) {
         #[cfg(test)]
         (self.filed += 1);
@@ -287,6 +287,21 @@ impl Timers {
         }
     }
 
+    /// Takes the first node out of a slot; `next` comes behind it. Its own fields stay as they are.
+    #[inline]
+    fn drop_head(&mut self, place: u16, next: u32) {
+        match self.nodes.get_mut(next as usize) {
+            Some(node) => {
+                node.prev = NIL;
+                self.slots[place as usize % PLACES].head = next;
+            }
+            None => {
+                self.vacate(place);
+                self.refresh();
+            }
+        }
+    }
+
     fn disarm(&mut self, key: u32) {
         self.nodes[key as usize] = IDLE_NODE;
         self.len -= 1;
@@ -302,14 +317,7 @@ impl Timers {
             self.file(key, deadline, self.place(deadline));
             key = next;
         }
-        self.slots[place as usize % PLACES].head = key;
-        match self.nodes.get_mut(key as usize) {
-            Some(node) => node.prev = NIL,
-            None => {
-                self.vacate(place);
-                self.refresh();
-            }
-        }
+        self.drop_head(place, key);
     }
 
     /// Marks a slot as not in use.

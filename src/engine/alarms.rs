@@ -175,11 +175,16 @@ impl Alarms {
         self.refresh();
     }
 
-    /// Takes the earliest padding that is due.
+    /// The same after [`Alarms::due_padding`].
+    #[inline]
+    pub fn arm_padding_anew(&mut self, circuit: Id, deadline: Nanos) {
+        self.padding.arm(circuit.index(), deadline);
+    }
+
+    /// Takes the earliest padding that is due. The deadline is right again after [`Alarms::set_left`], as many are
+    /// taken one after the other, and most are armed anew.
     pub fn due_padding(&mut self, now: Nanos, steps: &mut u32) -> Option<u32> {
-        let due = take_due(&mut self.padding, now, steps);
-        self.refresh();
-        due.map(|(circuit, _)| circuit)
+        take_due(&mut self.padding, now, steps).map(|(circuit, _)| circuit)
     }
 
     /// Wakes a stream at `deadline`.

@@ -9,6 +9,8 @@ use crate::hub::{SharedLedger, Standing};
 use crate::message::Store;
 use crate::padding::Padding;
 use crate::reactor::{part, Position, Reactor, Side};
+use crate::wire::command::STREAM_NEEDED;
+use crate::wire::Command;
 
 /// With its id it takes one line of the processor's cache. What each cell needs comes first.
 #[derive(Debug)]
@@ -138,6 +140,15 @@ impl Circuit {
     pub fn find_plain_hop(&mut self) {
         let is_plain = self.reactor.is_none() && self.padding.is_none() && !self.is_extended();
         self.config.plain_hop = if is_plain { self.config.hops.last().into() } else { NO_HOP };
+    }
+
+    /// Notes that a message of a stream has passed: a circuit that has carried streams may not become a leg any more
+    /// (R9).
+    #[inline(always)]
+    pub fn note_stream(&mut self, command: Command, stream_id: u16) {
+        if stream_id != 0 || command.traits() & STREAM_NEEDED != 0 {
+            self.config.flags.add(CircuitFlags::STREAMS);
+        }
     }
 
     /// Bytes held: at the edges, behind a block, and on the way to the home of its set.

@@ -115,7 +115,16 @@ impl Padding {
     }
 
     /// Returns the number of a negotiated machine that has ended for good and has to be stopped then.
+    #[inline]
     pub fn ended(&self) -> Option<u8> {
+        if self.padders.iter().any(|padder| padder.stop_at_end) {
+            self.find_ended()
+        } else {
+            None
+        }
+    }
+
+    fn find_ended(&self) -> Option<u8> {
         let mut over = self.padders.iter().filter(|padder| padder.stop_at_end && padder.is_over());
         over.find_map(|padder| self.negotiation.number_of(padder.hop, padder.slot))
     }

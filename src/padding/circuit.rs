@@ -1,9 +1,8 @@
 //! The padding of one circuit: its padders, the gate in front of its sender, and the cells that wait behind the gate.
 
-use super::due::Wanted;
 use super::due::{refused, sent};
 use super::negotiation::Negotiation;
-use super::padder::{Action, Due, Padder};
+use super::padder::Padder;
 use super::table::Gate;
 use super::unwritten::Unwritten;
 use super::watch::{Instead, RefusedBy, Watch};
@@ -30,16 +29,16 @@ pub struct Outside {
 #[derive(Debug)]
 pub struct Padding {
     /// Earliest time at which [`Padding::step`] may have work; [`NEVER`] for no work.
-    next: Nanos,
+    pub(super) next: Nanos,
     pub(super) padders: Vec<Padder>,
     pub(super) gate: Gate,
     /// The host has a queue of its own, and decides about padding actions.
     pub(super) asks: bool,
     pace: Pace,
     /// When the last block ended, while the cells that it held back have not been let out.
-    opening: Option<Nanos>,
+    pub(super) opening: Option<Nanos>,
     /// A padder was removed, which changed the gate or made room, and the host was not told yet.
-    moved: bool,
+    pub(super) moved: bool,
     /// The host was told to stop, and waits for MAY_SEND.
     stopped: bool,
     /// Messages and padding that wait behind the gate.
@@ -56,8 +55,8 @@ pub struct Padding {
     /// Time of the last event: it never goes back.
     pub(super) latest: Nanos,
     /// Number of the engine's current call, and of steps taken in it.
-    round: u32,
-    steps: u32,
+    pub(super) round: u32,
+    pub(super) steps: u32,
     /// Unwritten cells that were queued before that call: the host had no chance to write later ones.
     pub(super) writable: u32,
 }
@@ -324,82 +323,6 @@ impl Padding {
         })
     }
 
-    /// Does the first thing that is due at `now`. Returns how late it was in nanoseconds, none when nothing was due.
-    /// `round` is the number of the engine's call that this step is part of.
-    pub fn step(
-        &mut self,
-        now: Nanos,
-        round: u32,
-        outside: Outside,
-        purse: &mut Purse,
-        effects: &mut Vec<PaddingEffect>,
-        watch: &mut impl Watch,
-    ) -> Option<Nanos> {
-        if self.round != round {
-            (self.round, self.steps, self.writable) = (round, 0, self.unwritten.cells());
-        }
-        self.settle(purse, effects, watch);
-        let due = self.earliest().filter(|&(at, ..)| at <= now);
-        if let Some((at, what, index)) = due {
-            let time = at.max(now.saturating_sub(limits::PADDING_LATE_MAX)).max(self.latest).min(now);
-            self.latest = time;
-            self.change(index, |padder| padder.note_fired(what, now.saturating_sub(at), watch));
-            match what {
-                Due::BlockEnd => self.change(index, |padder| padder.end_block(time, watch)),
-                Due::Begun => self.change(index, |padder| padder.tell_begun(time, true, watch)),
-                Due::Timer(machine) => self.change(index, |padder| padder.timer(machine, at, time, watch)),
-                Due::Action(machine) => {
-                    match self.padders.get_mut(index).and_then(|padder| padder.take_action(machine, at, time, watch)) {
-                        Some(Action::Block(block)) => {
-                            self.change(index, |padder| match purse.lets_run(padder.runs_reduced) {
-                                true => padder.block(machine, block, time, watch),
-                                false => {
-                                    let by = purse.who_stops(padder.runs_reduced).into();
-                                    padder.refuse_block(machine, by, time, watch);
-                                }
-                            });
-                        }
-                        Some(Action::Pad { bypass, replace }) => {
-                            let wanted = Wanted { index, machine, bypass, replace };
-                            self.pad(&wanted, time, outside, purse, effects, watch);
-                        }
-                        None => {}
-                    }
-                }
-            }
-            self.update_gate(time, purse, effects);
-            let at_once = what == Due::BlockEnd && self.padders.get(index).is_some_and(|padder| padder.opens_between);
-            if at_once && self.opening.is_some() {
-                self.open(purse, effects, watch);
-            }
-        }
-        self.settle(purse, effects, watch);
-        self.count_step(now);
-        due.map(|(at, what, _)| if what == Due::Begun { 0 } else { now.saturating_sub(at) })
-    }
-
-    /// Reports a removed padder, lets waiting cells out if the block ended and nothing else is due first, and finds the
-    /// time of the next step.
-    pub fn settle(&mut self, purse: &mut Purse, effects: &mut Vec<PaddingEffect>, watch: &mut impl Watch) {
-        if std::mem::take(&mut self.moved) {
-            self.update_gate(self.latest, purse, effects);
-            self.resume(effects);
-        }
-        self.padders.iter_mut().for_each(Padder::refresh);
-        let next = self.next_of_padders();
-        self.open_before(next, purse, effects, watch);
-        self.next = if self.opening.is_some() { self.latest } else { next };
-    }
-
-    /// Counts a step of the call. After too many steps the next has to wait a nanosecond, as machines without delays
-    /// could go on for ever.
-    fn count_step(&mut self, now: Nanos) {
-        self.steps += 1;
-        if self.steps >= limits::PADDING_STEPS_MAX && self.next <= now {
-            self.next = now.saturating_add(1);
-        }
-    }
-
     /// True while the host has not answered a [`PaddingEffect::Ask`] for this machine.
     pub fn is_asked(&self, pad: Pad) -> bool {
         let mut padders = self.padders.iter().filter(|padder| (padder.hop, padder.slot) == (pad.hop, pad.slot));
@@ -478,11 +401,6 @@ impl Padding {
         self.padders.iter().map(|padder| padder.next).fold(NEVER, Nanos::min)
     }
 
-    fn earliest(&self) -> Option<(Nanos, Due, usize)> {
-        let due = |(index, padder): (usize, &Padder)| padder.earliest().map(|(at, what)| (at, what, index));
-        self.padders.iter().enumerate().filter_map(due).min()
-    }
-
     /// The gate of the whole circuit: it is blocked when any padder blocks, and padding may pass only if all blocks
     /// allow it.
     fn combined(&self) -> Gate {
@@ -494,7 +412,7 @@ impl Padding {
         gate
     }
 
-    fn update_gate(&mut self, now: Nanos, purse: &mut Purse, effects: &mut Vec<PaddingEffect>) {
+    pub(super) fn update_gate(&mut self, now: Nanos, purse: &mut Purse, effects: &mut Vec<PaddingEffect>) {
         let gate = self.combined();
         if self.gate == gate {
             return;
@@ -509,21 +427,8 @@ impl Padding {
         }
     }
 
-    /// Lets waiting cells out if the block ended before `next`: things due at the same moment come first.
-    fn open_before(
-        &mut self,
-        next: Nanos,
-        purse: &mut Purse,
-        effects: &mut Vec<PaddingEffect>,
-        watch: &mut impl Watch,
-    ) {
-        if self.opening.is_some_and(|since| since < next) {
-            self.open(purse, effects, watch);
-        }
-    }
-
     /// Lets all waiting cells out, in order.
-    fn open(&mut self, purse: &mut Purse, effects: &mut Vec<PaddingEffect>, watch: &mut impl Watch) {
+    pub(super) fn open(&mut self, purse: &mut Purse, effects: &mut Vec<PaddingEffect>, watch: &mut impl Watch) {
         self.opening = None;
         if self.asks {
             effects.push(PaddingEffect::Unblocked);

@@ -48,7 +48,8 @@ impl Padding {
         }
         let long = self.unwritten.cells() >= padder.queued_max;
         let full = self.outbox.len() >= self.outbox_max as usize;
-        let waiting = self.waiting(pad.hop, outside);
+        // Where nothing is to be replaced, it does not matter whether a cell waits.
+        let waiting = if replace { self.waiting(pad.hop, outside) } else { Waiting::Nothing };
         match rule(self.gate, bypass, replace, waiting) {
             // When many cells wait, one more is of no use: a waiting cell counts as the padding, even without
             // `replace`.
@@ -156,7 +157,6 @@ impl Padding {
         let Some(hop) = self.padders.get(index).map(|padder| padder.hop) else { return };
         for (other, padder) in self.padders.iter_mut().enumerate().filter(|(_, padder)| padder.hop <= hop) {
             if other == index {
-                padder.stats.padding_sent += 1;
                 padder.padding_sent(machine, now, watch);
             } else if padder.hop == hop {
                 let event = TriggerEvent::PaddingSent { machine: MachineId::from_raw(NO_MACHINE) };
@@ -181,7 +181,7 @@ impl Padding {
             padder.stats.replaced += 1;
             let (hop, slot, by) = (padder.hop, padder.slot, by as u8);
             watch.note(|circuit| Event::PaddingReplaced { circuit, hop, slot, machine, by });
-            padder.padding_sent(machine, now, watch);
+            padder.tell_padding_sent(machine, now, watch);
         });
     }
 
@@ -191,7 +191,7 @@ impl Padding {
             padder.stats.refused += 1;
             let (hop, slot, why) = (padder.hop, padder.slot, by as u8);
             watch.note(|circuit| Event::PaddingRefused { circuit, hop, slot, machine, what: 1, why });
-            padder.padding_sent(machine, now, watch);
+            padder.tell_padding_sent(machine, now, watch);
         });
     }
 }

@@ -18,6 +18,7 @@ pub mod machines;
 mod negotiation;
 mod padder;
 mod states;
+mod step;
 pub mod table;
 mod unwritten;
 mod watch;

@@ -449,22 +449,31 @@ impl Padder {
     }
 
     /// Returns the first thing that is due, and when.
+    #[inline]
     pub fn earliest(&self) -> Option<(Nanos, Due)> {
         // TimerBegin is not due earlier than `begun_due`, or a machine that sets its timer again and again would keep
         // everything else from its turn.
-        let mut first = (self.block_until, Due::BlockEnd);
+        let (mut first, mut what) = (self.block_until, Due::BlockEnd);
+        let mut earlier = |at: Nanos, due: Due| {
+            if at < first {
+                (first, what) = (at, due);
+            }
+        };
         if !self.begun.is_empty() {
-            first = first.min((self.begun_due(), Due::Begun));
+            earlier(self.begun_due(), Due::Begun);
         }
-        for (run, index) in self.runs.iter().zip(0..) {
-            first = first.min((run.timer_at, Due::Timer(index))).min((run.action_at, Due::Action(index)));
-        }
-        (first.0 != NEVER).then_some(first)
+        // In the order of `Due`, as of things due at the same time the one that is asked first is the first.
+        self.runs.iter().zip(0..).for_each(|(run, machine)| earlier(run.timer_at, Due::Timer(machine)));
+        self.runs.iter().zip(0..).for_each(|(run, machine)| earlier(run.action_at, Due::Action(machine)));
+        (first != NEVER).then_some((first, what))
     }
 
     /// Finds the time of the first thing that is due.
+    #[inline]
     pub fn refresh(&mut self) {
-        self.next = self.earliest().map_or(NEVER, |(at, _)| at);
+        let begun = if self.begun.is_empty() { NEVER } else { self.begun_due() };
+        let timers = self.runs.iter().map(|run| run.timer_at.min(run.action_at));
+        self.next = timers.fold(self.block_until.min(begun), Nanos::min);
     }
 
     /// Ends the block, as its time is over.
@@ -523,18 +532,30 @@ impl Padder {
         self.trigger(TriggerEvent::TimerEnd { machine: MachineId::from_raw(machine as usize) }, now, false, watch);
     }
 
-    /// Takes the action of a machine whose action timer was due at `due`.
-    pub fn take_action(&mut self, machine: u32, due: Nanos, now: Nanos, watch: &mut impl Watch) -> Option<Action> {
-        let run = self.runs.get_mut(machine as usize)?;
-        run.action_at = NEVER;
-        let Run { duration, pads, bypass, replace, .. } = *run;
-        self.spend(machine, due, now, watch);
+    /// The action of a machine whose action timer runs.
+    #[inline]
+    pub fn action(&self, machine: u32) -> Option<Action> {
+        let &Run { duration, pads, bypass, replace, .. } = self.runs.get(machine as usize)?;
         let block = Block { duration, bypass, replace };
         Some(if pads { Action::Pad { bypass, replace } } else { Action::Block(block) })
     }
 
-    /// Tells PaddingSent for a machine of this padder.
+    /// Ends the action timer of a machine, which was due at `due`.
+    #[inline]
+    pub fn end_action_timer(&mut self, machine: u32, due: Nanos, now: Nanos, watch: &mut impl Watch) {
+        self.runs.get_mut(machine as usize).into_iter().for_each(|run| run.action_at = NEVER);
+        self.spend(machine, due, now, watch);
+    }
+
+    /// Counts a padding cell of a machine of this padder, and tells the machines.
+    #[inline]
     pub fn padding_sent(&mut self, machine: u32, now: Nanos, watch: &mut impl Watch) {
+        self.stats.padding_sent += 1;
+        self.tell_padding_sent(machine, now, watch);
+    }
+
+    /// Tells PaddingSent for a machine of this padder, whether a cell was sent or not.
+    pub fn tell_padding_sent(&mut self, machine: u32, now: Nanos, watch: &mut impl Watch) {
         self.trigger(TriggerEvent::PaddingSent { machine: MachineId::from_raw(machine as usize) }, now, false, watch);
     }
 

@@ -1,14 +1,14 @@
 //! Counts the cells that are queued and not yet written, as the host reports them, with the hops that they go to.
 
 use crate::base::limits;
-use std::collections::VecDeque;
+use smallvec::SmallVec;
 
 /// Unwritten cells, as runs of cells to the same hop. Nearly always there is one run, so the newest has its own field.
 #[derive(Debug, Default)]
 pub(super) struct Unwritten {
     newest: Run,
-    /// The older runs, the oldest first.
-    older: VecDeque<Run>,
+    /// The older runs, the oldest first: a few in place, as data and padding go to different hops by turns.
+    older: SmallVec<[Run; 3]>,
     /// Number of cells in all runs.
     cells: u32,
 }
@@ -42,7 +42,7 @@ impl Unwritten {
         if self.newest.cells == 0 {
             self.newest.hop = hop;
         } else if self.older.len() + 1 < limits::UNWRITTEN_RUNS_MAX {
-            self.older.push_back(self.newest);
+            self.older.push(self.newest);
             self.newest = Run { hop, cells: 0 };
         }
     }
@@ -50,11 +50,11 @@ impl Unwritten {
     /// Removes the oldest cell, which was written, and returns its hop.
     #[inline]
     pub fn pop(&mut self) -> Option<u8> {
-        let oldest = self.older.front_mut().unwrap_or(&mut self.newest);
+        let oldest = self.older.first_mut().unwrap_or(&mut self.newest);
         oldest.cells = oldest.cells.checked_sub(1)?;
         let hop = oldest.hop;
-        if oldest.cells == 0 {
-            self.older.pop_front();
+        if oldest.cells == 0 && !self.older.is_empty() {
+            self.older.remove(0);
         }
         self.cells -= 1;
         Some(hop)

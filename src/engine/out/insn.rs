@@ -273,6 +273,7 @@ impl Queue {
         self.waiting.front_mut()
     }
 
+    #[inline]
     pub fn drop_first(&mut self) {
         if let Some(Queued::Leftover) = self.waiting.pop_front() {
             self.leftovers.pop_front();

@@ -7,6 +7,7 @@ use crate::engine::out::leftover::{Given, StepsLeft};
 use crate::engine::{Circuit, Engine, Error, LinkStep, Place};
 use crate::event::{Class, Event};
 use crate::message::{Delivery, Lane, TooSmall};
+use crate::padding::Pad;
 use crate::reactor::{Edge, FeedChange, Owner, Side};
 use crate::wire::conflux::{Link, Switch};
 use crate::wire::sendme::{Digest, Sendme};
@@ -103,7 +104,7 @@ impl Engine {
     }
 
     /// Takes the first instruction, its body into `buffer`; true when `taker` has one. Handles messages whose turn has
-    /// come and cells that go on, which are most; [`Engine::poll`] makes the others.
+    /// come, cells that go on and padding cells, which are most; [`Engine::poll`] makes the others.
     #[inline(always)]
     pub fn poll_into(&mut self, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, Error> {
         let given = match self.out.queue.first() {
@@ -114,6 +115,7 @@ impl Engine {
             Some(&mut Queued::Ready { set }) => self.take_ready(set, buffer, taker),
             Some(&mut Queued::Edge { circuit, side }) => self.take_waiting(circuit, side, buffer, taker),
             Some(&mut Queued::Channel { channel }) => self.take_turn(channel, buffer, taker),
+            Some(&mut Queued::Pad { circuit, pad, asks: false }) => Ok(self.take_pad(circuit, pad, taker)),
             Some(_) => Ok(false),
         };
         if given.map_err(|TooSmall| Error::TOO_SMALL)? {
@@ -172,6 +174,17 @@ impl Engine {
             taker.take(Instruction::about(id, tag, set, set_tag, What::Write { side, cell }));
         }
         Ok(true)
+    }
+
+    /// Takes the padding cell that is first in the queue. False when its circuit has gone, or is closing.
+    #[inline(always)]
+    fn take_pad(&mut self, circuit: Id, pad: Pad, taker: &mut impl Taker) -> bool {
+        self.out.queue.drop_first();
+        let Some(about) = self.about(circuit) else { return false };
+        taker.take(Instruction { what: What::Pad { pad, asks: false }, ..about });
+        // A host that knows how many there are does not ask again.
+        self.is_idle();
+        true
     }
 
     /// Takes the first instruction, its body into `buffer`.

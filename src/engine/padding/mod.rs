@@ -132,8 +132,32 @@ impl Engine {
         }
     }
 
+    /// The quick way of [`Engine::run_padding`], on a circuit that is no leg and that the host runs. None when nothing
+    /// was done.
+    #[inline(always)]
+    fn run_padding_quick(&mut self, index: u32, now: Nanos) -> Option<()> {
+        if self.watches_padders() {
+            return None;
+        }
+        let (id, circuit) = self.circuits.at(index)?;
+        let Circuit { place: Place::Alone, reactor: None, padding: Some(padding), .. } = circuit else { return None };
+        let (pad, late) = padding.pad_quick(now, self.time.round, &mut self.padding.purse)?;
+        self.time.lateness.count(late);
+        self.time.alarms.arm_padding_anew(id, padding.next());
+        self.out.queue.push(Queued::Pad { circuit: id, pad, asks: false });
+        Some(())
+    }
+
     /// Does the first thing that is due on the circuit in this place.
+    #[inline]
     pub(in crate::engine) fn run_padding(&mut self, index: u32, now: Nanos) {
+        if self.run_padding_quick(index, now).is_none() {
+            self.run_padding_long(index, now);
+        }
+    }
+
+    #[inline(never)]
+    fn run_padding_long(&mut self, index: u32, now: Nanos) {
         let watched = self.watches_padders();
         let Some((id, circuit)) = self.circuits.at(index) else { return };
         // Nothing is sent any more on a circuit that the host was told to close.
@@ -170,55 +194,24 @@ impl Engine {
     /// Turns what follows from a step of a circuit's padding into instructions.
     fn apply_padding(&mut self, id: Id, now: Nanos) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
-        let (place, hop) = (circuit.place, circuit.config.hops.last());
+        let (place, is_run) = (circuit.place, circuit.reactor.is_some());
         let Some(padding) = &mut circuit.padding else { return };
         self.time.alarms.arm_padding(id, padding.next());
-        let (blocked, holds, over, at) = (padding.is_blocked(), !padding.asks(), padding.ended(), padding.latest());
-        let mut effects = std::mem::take(&mut self.padding.effects);
+        let (blocked, holds, over) = (padding.is_blocked(), !padding.asks(), padding.ended());
         if let Some((set, ix)) = place.leg() {
             if let Some(state) = self.sets.get_mut(set) {
                 state.hold_back(ix, blocked, holds, &mut self.out.effects);
             }
         }
-        for effect in effects.drain(..) {
-            match effect {
-                PaddingEffect::Pad(pad) => self.out.queue.push(Queued::Pad { circuit: id, pad, asks: false }),
-                PaddingEffect::Ask(pad) => self.out.queue.push(Queued::Pad { circuit: id, pad, asks: true }),
-                PaddingEffect::Send { hop, held } => {
-                    if let Some(Circuit { padding: Some(padding), .. }) = self.circuits.get_mut(id) {
-                        padding.held_bytes -= held.bytes();
-                    }
-                    self.padding.purse.sent(1);
-                    self.book(id);
-                    let data = self.held.store.command_of(&held);
-                    let wants_digest = self.count_data(id, hop, data, now);
-                    self.out.queue.push(Queued::Released {
-                        circuit: id,
-                        set: Id::NONE,
-                        hop,
-                        lane: held,
-                        delta: 0,
-                        number: 0,
-                        wants_digest,
-                    });
-                }
-                PaddingEffect::Release => self.release_past_block(id, place, hop, at),
-                PaddingEffect::PassedBy => {
-                    if let Some((state, ix)) = place.leg().and_then(|(set, ix)| Some((self.sets.get_mut(set)?, ix))) {
-                        state.passed_by(ix);
-                    }
-                }
-                PaddingEffect::Blocked { bypassable } => {
-                    self.out.queue.push(Queued::Gate { circuit: id, blocked: true, bypassable });
-                }
-                PaddingEffect::Unblocked => {
-                    self.out.queue.push(Queued::Gate { circuit: id, blocked: false, bypassable: false });
-                }
-                PaddingEffect::MaySend => self.out.queue.push(Queued::MaySendCircuit { circuit: id }),
-            }
+        let mut carried_out = 0;
+        while let Some(&effect) = self.padding.effects.get(carried_out) {
+            self.carry_out(id, effect, now);
+            carried_out += 1;
         }
-        self.padding.effects = effects;
-        self.block_edge(id, blocked);
+        self.padding.effects.clear();
+        if is_run {
+            self.block_edge(id, blocked);
+        }
         if place == Place::Away {
             self.publish_and_wake(id);
             self.resume_home_link(id);
@@ -232,6 +225,29 @@ impl Engine {
         if let Some(number) = over {
             // The machines have ended already, so a failure to tell the other end changes nothing here.
             let _ = self.end_padding(id, number, now);
+        }
+    }
+
+    /// Carries out one thing that follows from a step of a circuit's padding.
+    #[inline(always)]
+    fn carry_out(&mut self, id: Id, effect: PaddingEffect, now: Nanos) {
+        match effect {
+            PaddingEffect::Pad(pad) => self.out.queue.push(Queued::Pad { circuit: id, pad, asks: false }),
+            PaddingEffect::Ask(pad) => self.out.queue.push(Queued::Pad { circuit: id, pad, asks: true }),
+            PaddingEffect::Send { hop, held } => self.send_held_by_padding(id, hop, held, now),
+            PaddingEffect::Release => self.release_past_block(id),
+            PaddingEffect::PassedBy => {
+                if let Ok((set, ix)) = self.leg(id) {
+                    self.sets.get_mut(set).into_iter().for_each(|state| state.passed_by(ix));
+                }
+            }
+            PaddingEffect::Blocked { bypassable } => {
+                self.out.queue.push(Queued::Gate { circuit: id, blocked: true, bypassable });
+            }
+            PaddingEffect::Unblocked => {
+                self.out.queue.push(Queued::Gate { circuit: id, blocked: false, bypassable: false });
+            }
+            PaddingEffect::MaySend => self.out.queue.push(Queued::MaySendCircuit { circuit: id }),
         }
     }
 

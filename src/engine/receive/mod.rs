@@ -29,7 +29,7 @@ pub enum Step {
     Switch,
     /// It is DATA on a circuit that circflow runs: [`Engine::receive_data_quick`] takes it.
     Run,
-    /// Anything else: [`Engine::receive_long`] takes it.
+    /// Anything else: [`Engine::receive_for_host_quick`] or [`Engine::receive_long`] takes it.
     Other,
 }
 
@@ -45,7 +45,9 @@ pub trait Receiving: Sized {
     fn early_quick(&mut self) -> Option<Verdict>;
     /// Calls [`Engine::receive_switch_quick`]; none when the step could not be entered, too.
     fn switch_quick(&mut self) -> Option<Verdict>;
-    /// Answers for a message that the first step has handled.
+    /// Calls [`Engine::receive_for_host_quick`]; none when it did nothing or could not be entered.
+    fn for_host_quick(&mut self) -> Option<Verdict>;
+    /// Answers for a message that the first step has handled, or that is the host's.
     fn done(self, verdict: &Verdict) -> Self::Answer;
     /// Answers for a message that the second step has handled. It may have woken another engine, or logged.
     fn data_done(self, verdict: &Verdict) -> Self::Answer {
@@ -76,6 +78,10 @@ pub trait Receiving: Sized {
     fn switch(self) -> Self::Answer {
         receive_switch(self)
     }
+    /// Calls [`receive_other`], for messages that are not on a leg: a function apart, as above.
+    fn other(self) -> Self::Answer {
+        receive_other(self)
+    }
 }
 
 /// Takes a message that has come, in the order of the steps.
@@ -87,7 +93,7 @@ pub fn receive<R: Receiving>(mut message: R) -> R::Answer {
         Some(Step::OnLeg) => message.early(),
         Some(Step::Switch) => message.switch(),
         Some(Step::Run) => message.run(),
-        Some(Step::Other) => message.long(),
+        Some(Step::Other) => message.other(),
         None => message.shut(),
     }
 }
@@ -117,6 +123,15 @@ pub fn receive_switch<R: Receiving>(mut message: R) -> R::Answer {
     match message.switch_quick() {
         Some(verdict) => message.done(&verdict),
         None => message.on_leg(),
+    }
+}
+
+/// Takes any other message.
+#[inline(always)]
+pub fn receive_other<R: Receiving>(mut message: R) -> R::Answer {
+    match message.for_host_quick() {
+        Some(verdict) => message.done(&verdict),
+        None => message.long(),
     }
 }
 
@@ -151,6 +166,10 @@ impl<const WATCHED: bool> Receiving for Straight<'_, '_, WATCHED> {
     fn switch_quick(&mut self) -> Option<Verdict> {
         let switch = Switch::decode(self.message.body).ok()?;
         self.engine.receive_switch_quick::<WATCHED>(self.id, switch)
+    }
+
+    fn for_host_quick(&mut self) -> Option<Verdict> {
+        self.engine.receive_for_host_quick(self.now, self.id, self.message)
     }
 
     fn done(self, verdict: &Verdict) -> Self::Answer {

@@ -12,7 +12,6 @@ use crate::engine::{Blocked, Circuit, Engine, Error, Place, Verdict, VerdictKind
 use crate::event::{Class, Event, Events};
 use crate::message::Message;
 use crate::reactor::{route, Owner, Position, Route, StreamMessage};
-use crate::wire::command::STREAM_NEEDED;
 use crate::wire::sendme::Sendme;
 use crate::wire::Command;
 
@@ -25,6 +24,22 @@ struct Spot {
 }
 
 impl Engine {
+    /// The quick way of [`Engine::receive_long`] for a message of a stream, on a circuit of the host's that is no leg
+    /// and has no padder: it is the host's. None when nothing was done.
+    #[inline(always)]
+    pub fn receive_for_host_quick(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Option<Verdict> {
+        if !self.enter_quick::<true>(now) {
+            return None;
+        }
+        let circuit = self.circuits.get_mut(id)?;
+        let is_plain = circuit.place == Place::Alone && circuit.config.plain_hop == message.hop.into();
+        if !is_plain || !message.command.is_multiplexed() {
+            return None;
+        }
+        circuit.note_stream(message.command, message.stream_id);
+        Some(Verdict::of(VerdictKind::Deliver, id, circuit.config.tag))
+    }
+
     /// The last step of receiving, for all other messages, and for any message when something is due or the time is not
     /// the latest. `cell_digest` gives the digest of the message's cell, or why there is none; it is called only on
     /// circuits that circflow runs.
@@ -113,10 +128,8 @@ impl Engine {
                 Ok(Verdict { kind: VerdictKind::Consumed, ..verdict })
             }
             (Route::Host, _) => {
-                // A circuit that has carried streams may not become a leg any more (R9).
-                let is_of_stream = message.stream_id != 0 || message.command.traits() & STREAM_NEEDED != 0;
-                if place == Place::Alone && is_of_stream {
-                    self.mark_streams(id);
+                if let (Place::Alone, Some(circuit)) = (place, self.circuits.get_mut(id)) {
+                    circuit.note_stream(message.command, message.stream_id);
                 }
                 Ok(verdict)
             }

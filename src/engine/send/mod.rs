@@ -154,7 +154,8 @@ impl Engine {
             Outlet::Stream(stream) if command == Command::DATA => {
                 return self.send_on_stream_quick(now, stream, len);
             }
-            Outlet::Stream(_) | Outlet::Circuit(_) => return None,
+            Outlet::Circuit(circuit) => self.send_for_host_quick(now, circuit, head)?,
+            Outlet::Stream(_) => return None,
         };
         Some(Sent { verdict, tells: false })
     }

@@ -2,13 +2,17 @@
 
 use crate::base::{Id, Nanos};
 use crate::engine::out::insn::Queued;
-use crate::engine::{Circuit, Engine, Place};
+use crate::engine::{Circuit, Engine};
 use crate::event::Class;
 use crate::message::Lane;
 
 impl Engine {
     /// Lets one held message of the set out on this leg, or one cell at the edge, past the block of padding.
-    pub(in crate::engine) fn release_past_block(&mut self, id: Id, place: Place, hop: u8, now: Nanos) {
+    #[cold]
+    #[inline(never)]
+    pub(in crate::engine) fn release_past_block(&mut self, id: Id) {
+        let Some(Circuit { place, config, padding: Some(padding), .. }) = self.circuits.get(id) else { return };
+        let (hop, now) = (config.hops.last(), padding.latest());
         let Some((set, ix)) = place.leg() else { return self.let_one_pass(id) };
         let Some(state) = self.sets.get_mut(set) else { return };
         match state.release_on(ix, now, &mut self.out.effects) {
@@ -19,6 +23,26 @@ impl Engine {
             }
             None => self.let_one_pass(id),
         }
+    }
+
+    /// Queues a message that padding has held, and that goes out now.
+    #[cold]
+    #[inline(never)]
+    pub(in crate::engine) fn send_held_by_padding(&mut self, id: Id, hop: u8, held: Lane, now: Nanos) {
+        let Some(circuit) = self.circuits.get_mut(id) else { return };
+        circuit.padding.iter_mut().for_each(|padding| padding.held_bytes -= held.bytes());
+        self.padding.purse.sent(1);
+        self.book(id);
+        let wants_digest = self.count_data(id, hop, self.held.store.command_of(&held), now);
+        self.out.queue.push(Queued::Released {
+            circuit: id,
+            set: Id::NONE,
+            hop,
+            lane: held,
+            delta: 0,
+            number: 0,
+            wants_digest,
+        });
     }
 
     /// Lets out all held messages of a set for which there is room.

@@ -1,6 +1,6 @@
 //! Messages that come on a circuit.
 
-use crate::engine::{self, receive, receive_data, Engine, Receiving, Step, Verdict};
+use crate::engine::{self, receive, receive_data, receive_other, Engine, Receiving, Step, Verdict};
 use crate::ffi::door;
 use crate::ffi::engine::circflow_engine;
 use crate::ffi::id::*;
@@ -104,6 +104,16 @@ impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
     }
 
     #[inline(always)]
+    fn for_host_quick(&mut self) -> Option<Verdict> {
+        let &mut Received { engine, now_ns, circuit, message, .. } = self;
+        // SAFETY: see above.
+        unsafe {
+            let message = message::read(message).ok()?;
+            door::try_enter(engine, |core| core.receive_for_host_quick(now_ns, circuit.id(), &message))
+        }
+    }
+
+    #[inline(always)]
     fn done(self, verdict: &Verdict) -> circflow_status {
         // SAFETY: see above.
         unsafe { message::write_verdict(self.verdict_out, verdict) };
@@ -152,6 +162,12 @@ impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
     fn run(self) -> circflow_status {
         // SAFETY: see above.
         unsafe { receive_run::<WATCHED>(self.engine, self.now_ns, self.circuit, self.message, self.verdict_out) }
+    }
+
+    #[inline(always)]
+    fn other(self) -> circflow_status {
+        // SAFETY: see above.
+        unsafe { receive_rest::<WATCHED>(self.engine, self.now_ns, self.circuit, self.message, self.verdict_out) }
     }
 
     #[inline(always)]
@@ -262,6 +278,18 @@ unsafe extern "C-unwind" fn receive_run<const WATCHED: bool>(
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
     receive_data(Received::<WATCHED> { engine, now_ns, circuit, message, verdict_out })
+}
+
+/// A message that is not on a leg.
+#[inline(never)]
+unsafe extern "C-unwind" fn receive_rest<const WATCHED: bool>(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    message: &circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    receive_other(Received::<WATCHED> { engine, now_ns, circuit, message, verdict_out })
 }
 
 #[inline(never)]

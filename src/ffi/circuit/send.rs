@@ -1,7 +1,7 @@
 //! Messages that the host sends on a circuit, and its reports of what is queued and written.
 
 use crate::base::Id;
-use crate::engine::{Engine, Outlet, NO_REPORTS};
+use crate::engine::{send, Engine, Outlet, Sending, Sent, NO_REPORTS};
 use crate::ffi::door;
 use crate::ffi::engine::circflow_engine;
 use crate::ffi::id::*;
@@ -40,6 +40,59 @@ pub unsafe extern "C-unwind" fn circflow_circuit_send(
     let (Some(message), false) = (unsafe { message.as_ref() }, verdict_out.is_null()) else {
         return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
     };
+    send(ForCircuit { engine, now_ns, circuit, message, verdict_out })
+}
+
+/// A message for a circuit; each step of it goes through the door for itself.
+struct ForCircuit<'m> {
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    message: &'m circflow_message,
+    verdict_out: *mut circflow_verdict,
+}
+
+// SAFETY (of all that is here): made by circflow_circuit_send() only, for one call, by the contract of which the engine
+// is NULL or one, the message can be read and the verdict written.
+impl Sending for ForCircuit<'_> {
+    type Answer = circflow_status;
+
+    #[inline(always)]
+    fn quick(&mut self) -> Option<Sent> {
+        let &mut ForCircuit { engine, now_ns, circuit, message, .. } = self;
+        let quick = move |core: &mut Engine| {
+            // SAFETY: see above.
+            let head = unsafe { message::read(message) }.ok()?.head();
+            core.send_quick(now_ns, Outlet::Circuit(circuit.id()), &head)
+        };
+        // SAFETY: see above.
+        unsafe { door::try_enter(engine, quick) }
+    }
+
+    #[inline(always)]
+    fn done(&mut self, sent: &Sent) -> circflow_status {
+        // SAFETY: see above.
+        unsafe { message::write_verdict(self.verdict_out, &sent.verdict) };
+        CIRCFLOW_OK
+    }
+
+    #[inline(always)]
+    fn long(&mut self) -> circflow_status {
+        let &mut ForCircuit { engine, now_ns, circuit, message, verdict_out } = self;
+        // SAFETY: see above.
+        unsafe { send_long(engine, now_ns, circuit, message, verdict_out) }
+    }
+}
+
+/// The long way: legs, padders, and circuits that circflow runs.
+#[inline(never)]
+unsafe fn send_long(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    circuit: circflow_circuit_id,
+    message: &circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
     // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
         door::enter(engine, |core| {
