@@ -163,10 +163,9 @@ folders() {
 
 # Who may not write there is told what to do, before anything is written.
 denied() {
-    as="" folder=$out/denied
+    # In /tmp, as the user that root becomes may not even see a home.
+    as="" folder=$(mktemp -d)
     [ "$(id -u)" != 0 ] || as="setpriv --reuid=65534 --clear-groups"
-    rm -rf "$folder"
-    mkdir -p "$folder"
     chmod 555 "$folder"
     ! (cd / && what=x PREFIX="$folder/usr" DESTDIR="" LIBDIR="$folder/usr/lib" DATADIR="$folder/usr/share" \
         INCLUDEDIR="$folder/usr/include" MANDIR="$folder/usr/man" DOCDIR="$folder/usr/doc" \
