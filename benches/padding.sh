@@ -84,9 +84,9 @@ count bench-padding bystander-written 10000; measure bench-padding bystander-wri
 row "a circuit without a padder, a call of its own (written)" 50 "$peer"
 count bench-padding bystander-sent 10000; measure bench-padding bystander-sent 200000
 row "the same (sent)" 50 "$peer"
-count bystander-receive 10000; measure bystander-receive 200000
+count bench-padding bystander-receive 10000; measure bench-padding bystander-receive 200000
 row "a message comes on such a circuit" 50 -
-count bystander-send 10000; measure bystander-send 200000
+count bench-padding bystander-send 10000; measure bench-padding bystander-send 200000
 row "a message goes out on such a circuit" 70 -
 for machines in 1 4; do
     count bench-padding "expire-$machines" 4000; measure bench-padding "expire-$machines" 200000
