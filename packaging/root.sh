@@ -1,6 +1,11 @@
 # A fresh root of this machine's own distribution, made by debootstrap. Sourced by scripts that set `check` (their name),
 # `fresh` (the root's folder), `log` and `cache`.
 
+if [ "$(id -u)" != 0 ]; then
+    echo "$check: left out, as only root can make a root"
+    exit 0
+fi
+
 fail() {
     echo "$check: FAILED: $*" >&2
     exit 1

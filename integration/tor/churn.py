@@ -285,7 +285,7 @@ class Churn:
             "transfers done": sum(mover.done for mover in self.movers),
             "transfers failed": sum(mover.failed for mover in self.movers),
             "MiB in transfers done": sum(mover.bytes for mover in self.movers) >> 20,
-            "wrong bytes": 0,
+            "wrong bytes": len(self.wrong + self.server.wrong),
             "sets linked": len(set(control.legs.values())),
             "legs linked": len(control.legs),
             "legs lost": len(control.lost),
@@ -384,9 +384,7 @@ def main():
     options = parser.parse_args()
     network.end_on_signals()
     network.sweep()
-    tors = {"stock": os.path.join(options.stock, "src/app/tor"),
-            "circflow": os.path.join(options.circflow, "src/app/tor"),
-            "gencert": os.path.join(options.stock, "src/tools/tor-gencert")}
+    tors = network.programs(stock=options.stock, circflow=options.circflow)
     builds = {"stock": "stock", "circflow": "everywhere"}
     columns, fine = {}, True
     for name, mix in builds.items():

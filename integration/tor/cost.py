@@ -119,9 +119,7 @@ def download(tors, mix, content, options):
 
 def processor_time(options):
     """Prints what each download took, and the ratios."""
-    tors = {"stock": os.path.join(options.stock, "src/app/tor"),
-            "circflow": os.path.join(options.circflow, "src/app/tor"),
-            "gencert": os.path.join(options.stock, "src/tools/tor-gencert")}
+    tors = network.programs(stock=options.stock, circflow=options.circflow)
     content = transfer.make_content(options.size_mib << 20)
     print(f"\nprocessor seconds for {options.size_mib} MiB   all tors   client and exits   seconds", flush=True)
     ratios, edge_ratios, stocks = [], [], []

@@ -306,9 +306,7 @@ def main():
     parser.add_argument("--set-wait", type=int, default=network.SET_WAIT, help="seconds to wait for a linked set")
     options = parser.parse_args()
     network.end_on_signals()
-    tors = {"stock": os.path.join(options.stock, "src/app/tor"),
-            "circflow": os.path.join(options.trace, "src/app/tor"),
-            "gencert": os.path.join(options.stock, "src/tools/tor-gencert")}
+    tors = network.programs(stock=options.stock, circflow=options.trace)
     network.sweep()
     fine = True
     for options.plain, label in ((True, "streams, circuits"), (False, "streams, sets")):

@@ -612,6 +612,12 @@ def _keep(network):
     print(f"network: logs are in {kept}", file=sys.stderr)
 
 
+def programs(stock, **others):
+    """Tor's programs in build folders, by the names of the builds; those of none are left out."""
+    tors = {name: os.path.join(folder, "src/app/tor") for name, folder in {"stock": stock, **others}.items() if folder}
+    return {**tors, "gencert": os.path.join(stock, "src/tools/tor-gencert")}
+
+
 def end_on_signals():
     """A shell may have set ^C to be ignored, for what it runs in the background."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -674,11 +680,7 @@ def main():
     options = parser.parse_args()
     options.needs_set = True
     end_on_signals()
-    tors = {"stock": os.path.join(options.stock, "src/app/tor"),
-            "circflow": os.path.join(options.circflow, "src/app/tor"),
-            "gencert": os.path.join(options.stock, "src/tools/tor-gencert")}
-    if options.debug:
-        tors["debug"] = os.path.join(options.debug, "src/app/tor")
+    tors = programs(stock=options.stock, circflow=options.circflow, debug=options.debug)
     sweep()
     fine = True
     for number, algorithm in enumerate(options.algorithm or ["ux"]):

@@ -104,9 +104,7 @@ def main():
     options = parser.parse_args()
     network.end_on_signals()
     network.sweep()
-    tors = {"stock": os.path.join(options.stock, "src/app/tor"),
-            "circflow": os.path.join(options.circflow, "src/app/tor"),
-            "gencert": os.path.join(options.stock, "src/tools/tor-gencert")}
+    tors = network.programs(stock=options.stock, circflow=options.circflow)
     machines = os.path.join(ROOT, "examples", "machines", options.machines)
     environment = {"CIRCFLOW_TOR_PADDING_CLIENT": machines + "-client.txt",
                    "CIRCFLOW_TOR_PADDING_RELAY": machines + "-exit.txt"}

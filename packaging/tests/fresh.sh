@@ -15,11 +15,6 @@ log=$out/log
 check=check-fresh
 . "$root/packaging/root.sh"
 
-if [ "$(id -u)" != 0 ]; then
-    echo "check-fresh: left out, as only root can make a root"
-    exit 0
-fi
-
 leave() {
     umount "$fresh/proc" "$fresh/dev/shm" 2>/dev/null || true
 }

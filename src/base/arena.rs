@@ -79,6 +79,8 @@ struct Entry<T> {
     value: T,
 }
 
+/// Where pointers are shorter, or loom's types are larger, nothing is promised of how things lie in memory.
+pub const LAYOUT_IS_KNOWN: bool = cfg!(all(not(loom), target_pointer_width = "64"));
 /// Bytes in a line of the processor's cache.
 pub const LINE: usize = 64;
 /// Bytes that stand in one line also where a table begins 16 bytes behind a line's beginning: so large blocks of glibc

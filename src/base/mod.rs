@@ -15,7 +15,7 @@ pub mod sync;
 pub mod time;
 pub mod timer;
 
-pub use arena::{Arena, Id, IdError, LINE, NEAR};
+pub use arena::{Arena, Id, IdError, LAYOUT_IS_KNOWN, LINE, NEAR};
 pub use budget::{Budget, Over};
 pub use hashed::Hashed;
 pub use holders::Holders;

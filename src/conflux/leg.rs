@@ -3,7 +3,7 @@
 use super::choice::{Path, UNMEASURED};
 use super::handshake::LinkState;
 use crate::base::time::NEVER;
-use crate::base::{limits, Id, Nanos, NEAR};
+use crate::base::{limits, Id, Nanos, LAYOUT_IS_KNOWN, NEAR};
 use crate::message::Lane;
 use std::mem::offset_of;
 
@@ -56,10 +56,7 @@ pub(super) struct Leg {
 }
 
 /// A power of two, so that a leg's address is found by a shift, for every cell.
-const _: () = assert!(
-    !cfg!(all(not(loom), target_pointer_width = "64"))
-        || (size_of::<Leg>() == 128 && offset_of!(Leg, path.cwnd) <= NEAR)
-);
+const _: () = assert!(!LAYOUT_IS_KNOWN || (size_of::<Leg>() == 128 && offset_of!(Leg, path.cwnd) <= NEAR));
 
 /// `passed_by` of a leg on which padding has passed no message: no set releases that many.
 pub(super) const NOT_PASSED: u64 = u64::MAX;

@@ -1,7 +1,7 @@
 //! One circuit in the engine: its place and its parts.
 
 use crate::base::time::NEVER;
-use crate::base::{limits, Arena, Hops, Id, Length, Nanos, LINE};
+use crate::base::{limits, Arena, Hops, Id, Length, Nanos, LAYOUT_IS_KNOWN, LINE};
 use crate::conflux::{LegIx, Role};
 use crate::engine::spread::places::Away;
 use crate::engine::{CircuitConfig, CircuitFlags};
@@ -26,7 +26,7 @@ pub(super) struct Circuit {
     pub apart: Option<Box<Apart>>,
 }
 
-const _: () = assert!(!cfg!(all(not(loom), target_pointer_width = "64")) || Arena::<Circuit>::SLOT == LINE);
+const _: () = assert!(!LAYOUT_IS_KNOWN || Arena::<Circuit>::SLOT == LINE);
 
 /// What few circuits have.
 #[derive(Debug)]

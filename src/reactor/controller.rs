@@ -5,7 +5,7 @@ use super::route::Part;
 use super::stream::{Stream, StreamUse, Streams};
 use super::stream_write::{DataHead, Written};
 use crate::base::time::NEVER;
-use crate::base::{limits, Arena, Hops, Id, Nanos, LINE, NEAR};
+use crate::base::{limits, Arena, Hops, Id, Nanos, LAYOUT_IS_KNOWN, LINE, NEAR};
 use crate::conflux::choice::Path;
 use crate::conflux::set::{
     Contradiction, Fate, HeldRun, LegNumbers, LegStats, Numbers, Plan, Refusal, SetStats, SetSums, Unfit,
@@ -48,14 +48,11 @@ pub struct Controller {
     pub since: Nanos,
 }
 
-/// The legs of each set begin a line of the processor's cache, if the first slot does. Where pointers are shorter, or
-/// loom's types longer, nothing is promised.
+/// The legs of each set begin a line of the processor's cache, if the first slot does.
 const _: () = {
     const SET: usize = Arena::<Controller>::AFTER_ID + offset_of!(Controller, set);
-    assert!(
-        !cfg!(all(not(loom), target_pointer_width = "64")) || (SET + Set::LEGS == LINE && SET + Set::NEEDED <= NEAR)
-    );
-    assert!(!cfg!(all(not(loom), target_pointer_width = "64")) || Arena::<Controller>::SLOT % LINE == 0);
+    assert!(!LAYOUT_IS_KNOWN || (SET + Set::LEGS == LINE && SET + Set::NEEDED <= NEAR));
+    assert!(!LAYOUT_IS_KNOWN || Arena::<Controller>::SLOT % LINE == 0);
 };
 
 /// Growth that the note need not show: a quarter of the bytes held.

@@ -203,12 +203,10 @@ impl Engine {
                 state.hold_back(ix, blocked, holds, &mut self.out.effects);
             }
         }
-        let mut carried_out = 0;
-        while let Some(&effect) = self.padding.effects.get(carried_out) {
-            self.carry_out(id, effect, now);
-            carried_out += 1;
-        }
-        self.padding.effects.clear();
+        // Taken out first, as what is carried out may be followed by effects on another circuit.
+        let mut effects = std::mem::take(&mut self.padding.effects);
+        effects.drain(..).for_each(|effect| self.carry_out(id, effect, now));
+        self.padding.effects = effects;
         if is_run {
             self.block_edge(id, blocked);
         }

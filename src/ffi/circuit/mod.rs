@@ -69,8 +69,8 @@ pub const CIRCFLOW_CIRCUIT_SERVICE: u32 = 128;
 pub struct circflow_circuit_config {
     /// sizeof(circflow_circuit_config) as your compiler saw it.
     pub size: size_t,
-    /// A number of yours. It comes back in every verdict and instruction about the circuit. There 0 means "no circuit",
-    /// so give each circuit another number if you read them.
+    /// A number of yours. It comes back in every verdict and instruction about the circuit. If you look at
+    /// it there, do not use 0, which means "no circuit".
     pub tag: u64,
     /// Client: a number of yours for the relay that is the last hop: equal for two circuits if and only if that relay
     /// is the same. Exit: 0.

@@ -1,6 +1,6 @@
 //! Messages that come on a circuit.
 
-use crate::engine::{self, receive, receive_data, receive_other, Engine, Receiving, Step, Verdict};
+use crate::engine::{self, receive, Engine, Receiving, Step, Verdict};
 use crate::ffi::door;
 use crate::ffi::engine::circflow_engine;
 use crate::ffi::id::*;
@@ -244,52 +244,41 @@ unsafe extern "C-unwind" fn receive_on_leg<const WATCHED: bool>(
     }
 }
 
-/// A multiplexed message on a leg that is not just the next one.
-#[inline(never)]
-unsafe extern "C-unwind" fn receive_early<const WATCHED: bool>(
-    engine: *mut circflow_engine,
-    now_ns: u64,
-    circuit: circflow_circuit_id,
-    message: &circflow_message,
-    verdict_out: *mut circflow_verdict,
-) -> circflow_status {
-    engine::receive_early(Received::<WATCHED> { engine, now_ns, circuit, message, verdict_out })
+/// A step with a function of its own. Its arguments come in registers, and the steps before keep nothing for it.
+macro_rules! step_apart {
+    ($(#[$what:meta])* $name:ident, $step:path) => {
+        $(#[$what])*
+        #[inline(never)]
+        unsafe extern "C-unwind" fn $name<const WATCHED: bool>(
+            engine: *mut circflow_engine,
+            now_ns: u64,
+            circuit: circflow_circuit_id,
+            message: &circflow_message,
+            verdict_out: *mut circflow_verdict,
+        ) -> circflow_status {
+            $step(Received::<WATCHED> { engine, now_ns, circuit, message, verdict_out })
+        }
+    };
 }
 
-/// A SWITCH on a leg.
-#[inline(never)]
-unsafe extern "C-unwind" fn receive_switch<const WATCHED: bool>(
-    engine: *mut circflow_engine,
-    now_ns: u64,
-    circuit: circflow_circuit_id,
-    message: &circflow_message,
-    verdict_out: *mut circflow_verdict,
-) -> circflow_status {
-    engine::receive_switch(Received::<WATCHED> { engine, now_ns, circuit, message, verdict_out })
+step_apart! {
+    /// A multiplexed message on a leg that is not just the next one.
+    receive_early, engine::receive_early
 }
 
-/// DATA on a circuit that circflow runs.
-#[inline(never)]
-unsafe extern "C-unwind" fn receive_run<const WATCHED: bool>(
-    engine: *mut circflow_engine,
-    now_ns: u64,
-    circuit: circflow_circuit_id,
-    message: &circflow_message,
-    verdict_out: *mut circflow_verdict,
-) -> circflow_status {
-    receive_data(Received::<WATCHED> { engine, now_ns, circuit, message, verdict_out })
+step_apart! {
+    /// A SWITCH on a leg.
+    receive_switch, engine::receive_switch
 }
 
-/// A message that is not on a leg.
-#[inline(never)]
-unsafe extern "C-unwind" fn receive_rest<const WATCHED: bool>(
-    engine: *mut circflow_engine,
-    now_ns: u64,
-    circuit: circflow_circuit_id,
-    message: &circflow_message,
-    verdict_out: *mut circflow_verdict,
-) -> circflow_status {
-    receive_other(Received::<WATCHED> { engine, now_ns, circuit, message, verdict_out })
+step_apart! {
+    /// DATA on a circuit that circflow runs.
+    receive_run, engine::receive_data
+}
+
+step_apart! {
+    /// A message that is not on a leg.
+    receive_rest, engine::receive_other
 }
 
 #[inline(never)]

@@ -61,8 +61,7 @@ pub unsafe fn write_victims(
 
 /// Gives unused memory back to the system: that of held messages, instructions, timers, and of circuits, sets and
 /// streams that have ended, but for some 5 bytes each. circflow keeps that memory otherwise, so that it need not
-/// allocate again.
-/// Call this when you are short of memory, or idle.
+/// allocate again. Call this when you are short of memory, or idle.
 ///
 /// @param freed_out  Bytes given back. May be NULL.
 ///

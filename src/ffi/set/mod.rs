@@ -84,8 +84,8 @@ pub const CIRCFLOW_ALGORITHM_RANDOM: u8 = 8;
 pub struct circflow_set_config {
     /// sizeof(circflow_set_config) as your compiler saw it.
     pub size: size_t,
-    /// A number of yours. It comes back in every instruction about the set. There 0 means "no set", so
-    /// give each set another number if you read them.
+    /// A number of yours. It comes back in every instruction about the set. If you look at it there, do not
+    /// use 0, which means "no set".
     pub tag: u64,
     /// Client: a secret of 32 random bytes, new for each set. circflow sends it to one exit and to nobody else (prop329
     /// 2.2). Wipe your copy after circflow_set_open(). circflow_engine_accept_sets() does not use it.
