@@ -1518,8 +1518,7 @@ typedef struct circflow_victim {
 
 /* Gives unused memory back to the system: that of held messages, instructions, timers, and of circuits, sets and
  * streams that have ended, but for some 5 bytes each. circflow keeps that memory otherwise, so that it need not
- * allocate again.
- * Call this when you are short of memory, or idle.
+ * allocate again. Call this when you are short of memory, or idle.
  *
  * @param freed_out  Bytes given back. May be NULL.
  *
@@ -1704,8 +1703,8 @@ enum circflow_status circflow_engine_set_record_sink(struct circflow_engine *eng
 typedef struct circflow_circuit_config {
   /* sizeof(circflow_circuit_config) as your compiler saw it. */
   size_t size;
-  /* A number of yours. It comes back in every verdict and instruction about the circuit. There 0 means "no circuit",
-   * so give each circuit another number if you read them. */
+  /* A number of yours. It comes back in every verdict and instruction about the circuit. If you look at
+   * it there, do not use 0, which means "no circuit". */
   uint64_t tag;
   /* Client: a number of yours for the relay that is the last hop: equal for two circuits if and only if that relay
    * is the same. Exit: 0. */
@@ -2311,8 +2310,8 @@ enum circflow_status circflow_channel_get_stats(struct circflow_engine *engine,
 typedef struct circflow_set_config {
   /* sizeof(circflow_set_config) as your compiler saw it. */
   size_t size;
-  /* A number of yours. It comes back in every instruction about the set. There 0 means "no set", so
-   * give each set another number if you read them. */
+  /* A number of yours. It comes back in every instruction about the set. If you look at it there, do not
+   * use 0, which means "no set". */
   uint64_t tag;
   /* Client: a secret of 32 random bytes, new for each set. circflow sends it to one exit and to nobody else (prop329
    * 2.2). Wipe your copy after circflow_set_open(). circflow_engine_accept_sets() does not use it. */
