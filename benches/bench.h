@@ -15,13 +15,17 @@
 
 enum { LEGS_MAX = 4, BODY_LEN = CIRCFLOW_BODY_MAX };
 
-/* The functions that a workload calls. The first nine have the signatures of the library. */
+/* How ready messages are taken: with circflow_set_poll(), circflow_engine_poll() or circflow_engine_drain(). */
+enum taking { OF_SET, BY_POLL, BY_DRAIN };
+
+/* The functions that a workload calls. The first ten have the signatures of the library. */
 struct calls {
   enum circflow_status (*receive)(struct circflow_engine *, uint64_t, struct circflow_circuit_id,
                                   const struct circflow_message *, struct circflow_verdict *);
   enum circflow_status (*next)(struct circflow_engine *, struct circflow_set_id, uint8_t *, size_t,
                                struct circflow_insn *);
   enum circflow_status (*poll)(struct circflow_engine *, uint8_t *, size_t, struct circflow_insn *);
+  enum circflow_status (*drain)(struct circflow_engine *, size_t, uint8_t *, circflow_insn_fn, void *);
   enum circflow_status (*report)(struct circflow_engine *, uint64_t, const struct circflow_leg_report *, size_t);
   enum circflow_status (*sent)(struct circflow_engine *, uint64_t, struct circflow_circuit_id, uint8_t, uint8_t);
   enum circflow_status (*decide)(struct circflow_engine *, uint64_t, struct circflow_set_id,
@@ -122,7 +126,7 @@ struct workload {
   const char *measured;      /* prefix of the measured functions */
   uint32_t depth;
   bool tokens;
-  bool with_poll;
+  enum taking taking;
   struct trace (*arrivals)(const struct workload *, uint64_t cells); /* NULL: nothing arrives */
   void (*run)(struct bench *, const struct workload *);
   bool records; /* The engine records all events, into a ring that is full. */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 const struct calls library_calls = {
-    circflow_circuit_receive, circflow_set_poll, circflow_engine_poll, circflow_leg_update, circflow_circuit_cell_queued,
+    circflow_circuit_receive, circflow_set_poll, circflow_engine_poll, circflow_engine_drain, circflow_leg_update, circflow_circuit_cell_queued,
     circflow_set_decide,      circflow_set_send, circflow_set_get_decision,    circflow_engine_tick,    NULL,
 };
 
@@ -103,6 +103,42 @@ static inline void check_verdict(enum circflow_status status, const struct circf
 
 /* Receiving. */
 
+/* What is taken out of a drain. */
+struct drained {
+  struct bench *b;
+  const struct workload *w;
+};
+
+/* Checks a held message; without one, as from the stub, that which was expected. */
+static void on_drained(void *userdata, const struct circflow_insn *insn, const uint8_t *body) {
+  struct bench *b = ((struct drained *)userdata)->b;
+  uint64_t expected = b->delivered + 1;
+  uint64_t number = insn != NULL ? insn->detail.deliver.number : expected;
+  check(insn == NULL || insn->kind == CIRCFLOW_INSN_DELIVER, "kind of instruction", CIRCFLOW_INSN_DELIVER,
+        insn != NULL ? insn->kind : 0);
+  if (((struct drained *)userdata)->w->tokens) {
+    uint64_t token = insn != NULL ? insn->detail.deliver.token : expected;
+    check(token == number, "token", number, token);
+  } else {
+    if (body == NULL) {
+      mark(b->out, expected);
+    }
+    check_body(b, body != NULL ? body : b->out, number);
+  }
+  deliver(b, number);
+}
+
+/* Takes `ready` held messages in one call, and checks that there are no more. */
+static void drain(struct bench *b, const struct workload *w, uint32_t ready) {
+  struct drained drained = {b, w};
+  uint64_t before = b->delivered;
+  uint8_t more = 0;
+  enum circflow_status status = b->calls->drain(b->engine, ready + 1, &more, on_drained, &drained);
+  check(status == CIRCFLOW_OK, "status of a drain", CIRCFLOW_OK, (uint64_t)status);
+  check(b->delivered - before == ready, "drained", ready, b->delivered - before);
+  check(more == 0, "more", 0, more);
+}
+
 /* Takes a held message, or checks that there is none, by `kind`. */
 static inline void take(struct bench *b, const struct workload *w, uint32_t kind) {
   struct circflow_insn insn;
@@ -117,7 +153,7 @@ static inline void take(struct bench *b, const struct workload *w, uint32_t kind
   } else if (!w->tokens) {
     mark(b->out, b->delivered + 1);
   }
-  enum circflow_status status = w->with_poll ? b->calls->poll(b->engine, out, cap, &insn)
+  enum circflow_status status = w->taking == BY_POLL ? b->calls->poll(b->engine, out, cap, &insn)
                                              : b->calls->next(b->engine, b->set, out, cap, &insn);
   check(status == CIRCFLOW_OK, "status of taking", CIRCFLOW_OK, (uint64_t)status);
   check(insn.kind == kind, "kind of instruction", kind, insn.kind);
@@ -161,6 +197,12 @@ static void play(struct bench *b, const struct workload *w, size_t from, size_t 
       continue;
     }
     deliver(b, verdict.number);
+    if (w->taking == BY_DRAIN) {
+      if (event->count != 0 || event->more) {
+        drain(b, w, event->count);
+      }
+      continue;
+    }
     for (uint32_t ready = 0; ready < event->count; ready++) {
       take(b, w, CIRCFLOW_INSN_DELIVER);
     }
@@ -458,54 +500,58 @@ static struct trace switching(const struct workload *w, uint64_t cells) {
 #define HEAP &peer_heap_calls, "peer_"
 #define RING &peer_ring_calls, "peer_"
 
-/* name, title, aim, legs, calls, depth, tokens, poll, arrivals, run */
+/* name, title, aim, legs, calls, depth, tokens, taking, arrivals, run */
 const struct workload workloads[] = {
-    {"in-order", "in order", "60, no allocation", 60, 2, LIBRARY, 0, false, false, in_order, run_arrivals, false},
-    {"in-order-recorded", "in order, and recorded", "145", 145, 2, LIBRARY, 0, false, false, in_order, run_arrivals, true},
-    {"in-order-ask", "in order, set_poll asked each time", "", 0, 2, LIBRARY, 0, false, false, in_order_asking,
+    {"in-order", "in order", "60, no allocation", 60, 2, LIBRARY, 0, false, OF_SET, in_order, run_arrivals, false},
+    {"in-order-recorded", "in order, and recorded", "145", 145, 2, LIBRARY, 0, false, OF_SET, in_order, run_arrivals, true},
+    {"in-order-ask", "in order, set_poll asked each time", "", 0, 2, LIBRARY, 0, false, OF_SET, in_order_asking,
      run_arrivals, false},
-    {"bytes-32", "reordered, bytes, depth 32", "250", 250, 2, LIBRARY, 32, false, false, reordered, run_arrivals, false},
-    {"bytes-1000", "reordered, bytes, depth 1,000", "250", 250, 2, LIBRARY, 1000, false, false, reordered,
+    {"bytes-32", "reordered, bytes, depth 32", "250", 250, 2, LIBRARY, 32, false, OF_SET, reordered, run_arrivals, false},
+    {"bytes-1000", "reordered, bytes, depth 1,000", "250", 250, 2, LIBRARY, 1000, false, OF_SET, reordered,
      run_arrivals, false},
-    {"bytes-10000", "reordered, bytes, depth 10,000", "250", 250, 2, LIBRARY, 10000, false, false, reordered,
+    {"bytes-10000", "reordered, bytes, depth 10,000", "250", 250, 2, LIBRARY, 10000, false, OF_SET, reordered,
      run_arrivals, false},
-    {"bytes-1000-poll", "reordered, bytes, depth 1,000, by poll", "250", 250, 2, LIBRARY, 1000, false, true, reordered,
+    {"bytes-1000-poll", "reordered, bytes, depth 1,000, by poll", "250", 250, 2, LIBRARY, 1000, false, BY_POLL, reordered,
      run_arrivals, false},
-    {"tokens-32", "reordered, tokens, depth 32", "150", 150, 2, LIBRARY, 32, true, false, reordered, run_arrivals, false},
-    {"tokens-32-recorded", "the same, and recorded", "", 0, 2, LIBRARY, 32, true, false, reordered, run_arrivals, true},
-    {"tokens-1000", "reordered, tokens, depth 1,000", "150", 150, 2, LIBRARY, 1000, true, false, reordered,
+    {"bytes-1000-drain", "reordered, bytes, depth 1,000, by drain", "250", 250, 2, LIBRARY, 1000, false, BY_DRAIN,
+     reordered, run_arrivals, false},
+    {"bytes-32-drain", "reordered, bytes, depth 32, by drain", "250", 250, 2, LIBRARY, 32, false, BY_DRAIN, reordered,
      run_arrivals, false},
-    {"tokens-10000", "reordered, tokens, depth 10,000", "150", 150, 2, LIBRARY, 10000, true, false, reordered,
+    {"tokens-32", "reordered, tokens, depth 32", "150", 150, 2, LIBRARY, 32, true, OF_SET, reordered, run_arrivals, false},
+    {"tokens-32-recorded", "the same, and recorded", "", 0, 2, LIBRARY, 32, true, OF_SET, reordered, run_arrivals, true},
+    {"tokens-1000", "reordered, tokens, depth 1,000", "150", 150, 2, LIBRARY, 1000, true, OF_SET, reordered,
      run_arrivals, false},
-    {"random", "4 legs at random, bytes", "250", 250, 4, LIBRARY, 0, false, false, at_random, run_arrivals, false},
-    {"random-tokens", "4 legs at random, tokens", "", 0, 4, LIBRARY, 0, true, false, at_random, run_arrivals, false},
-    {"switching", "one SWITCH per cell", "150", 150, 2, LIBRARY, 0, false, false, switching, run_arrivals, false},
-    {"send", "send, fused, with room", "80", 80, 2, LIBRARY, 0, false, false, NULL, run_send, false},
-    {"send-switching", "send, fused, switching each time", "160", 160, 2, LIBRARY, 0, false, false, NULL,
+    {"tokens-10000", "reordered, tokens, depth 10,000", "150", 150, 2, LIBRARY, 10000, true, OF_SET, reordered,
+     run_arrivals, false},
+    {"random", "4 legs at random, bytes", "250", 250, 4, LIBRARY, 0, false, OF_SET, at_random, run_arrivals, false},
+    {"random-tokens", "4 legs at random, tokens", "", 0, 4, LIBRARY, 0, true, OF_SET, at_random, run_arrivals, false},
+    {"switching", "one SWITCH per cell", "150", 150, 2, LIBRARY, 0, false, OF_SET, switching, run_arrivals, false},
+    {"send", "send, fused, with room", "80", 80, 2, LIBRARY, 0, false, OF_SET, NULL, run_send, false},
+    {"send-switching", "send, fused, switching each time", "160", 160, 2, LIBRARY, 0, false, OF_SET, NULL,
      run_send_switching, false},
-    {"send-recorded", "send, fused, with room, and recorded", "160", 160, 2, LIBRARY, 0, false, false, NULL, run_send, true},
-    {"send-switching-recorded", "switching each time, and recorded", "", 0, 2, LIBRARY, 0, false, false, NULL,
+    {"send-recorded", "send, fused, with room, and recorded", "160", 160, 2, LIBRARY, 0, false, OF_SET, NULL, run_send, true},
+    {"send-switching-recorded", "switching each time, and recorded", "", 0, 2, LIBRARY, 0, false, OF_SET, NULL,
      run_send_switching, true},
-    {"decide-sent", "decide with two reports, then sent", "160", 160, 2, LIBRARY, 0, false, false, NULL,
+    {"decide-sent", "decide with two reports, then sent", "160", 160, 2, LIBRARY, 0, false, OF_SET, NULL,
      run_decide_sent, false},
-    {"decide-sent-switching", "the same, switching each time", "", 0, 2, LIBRARY, 0, false, false, NULL,
+    {"decide-sent-switching", "the same, switching each time", "", 0, 2, LIBRARY, 0, false, OF_SET, NULL,
      run_decide_sent_switching, false},
-    {"choose-stays", "decide, nothing is new", "90", 90, 2, LIBRARY, 0, false, false, NULL, run_choose_stays, false},
-    {"choose-anew", "decide with a report of a leg", "400", 400, 2, LIBRARY, 0, false, false, NULL, run_choose_anew, false},
-    {"blocked", "decide, all legs blocked", "", 0, 2, LIBRARY, 0, false, false, NULL, run_blocked, false},
-    {"peek", "peek", "", 0, 2, LIBRARY, 0, false, false, NULL, run_peek, false},
-    {"tick", "tick, nothing due", "", 0, 2, LIBRARY, 0, false, false, NULL, run_tick, false},
-    {"poll-nothing", "poll, nothing waits", "", 0, 2, LIBRARY, 0, false, true, NULL, run_nothing, false},
-    {"next-nothing", "set_poll, nothing waits", "", 0, 2, LIBRARY, 0, false, false, NULL, run_nothing, false},
+    {"choose-stays", "decide, nothing is new", "90", 90, 2, LIBRARY, 0, false, OF_SET, NULL, run_choose_stays, false},
+    {"choose-anew", "decide with a report of a leg", "400", 400, 2, LIBRARY, 0, false, OF_SET, NULL, run_choose_anew, false},
+    {"blocked", "decide, all legs blocked", "", 0, 2, LIBRARY, 0, false, OF_SET, NULL, run_blocked, false},
+    {"peek", "peek", "", 0, 2, LIBRARY, 0, false, OF_SET, NULL, run_peek, false},
+    {"tick", "tick, nothing due", "", 0, 2, LIBRARY, 0, false, OF_SET, NULL, run_tick, false},
+    {"poll-nothing", "poll, nothing waits", "", 0, 2, LIBRARY, 0, false, BY_POLL, NULL, run_nothing, false},
+    {"next-nothing", "set_poll, nothing waits", "", 0, 2, LIBRARY, 0, false, OF_SET, NULL, run_nothing, false},
     {"hold", "memory of a held 498-byte message", "540 B, no allocation", 0, 2, LIBRARY, 10000, false, false,
      two_rounds, run_hold, false},
-    {"ring", "peer: body copied into a ring", "", 0, 0, RING, 0, false, false, NULL, run_ring, false},
-    {"heap-in-order", "peer: heap, in order", "", 0, 2, HEAP, 0, false, false, in_order, run_arrivals, false},
-    {"heap-32", "peer: heap, depth 32", "", 0, 2, HEAP, 32, false, false, reordered, run_arrivals, false},
-    {"heap-1000", "peer: heap, depth 1,000", "", 0, 2, HEAP, 1000, false, false, reordered, run_arrivals, false},
-    {"heap-10000", "peer: heap, depth 10,000", "", 0, 2, HEAP, 10000, false, false, reordered, run_arrivals, false},
-    {"heap-random", "peer: heap, 4 legs at random", "", 0, 4, HEAP, 0, false, false, at_random, run_arrivals, false},
-    {"heap-switching", "peer: heap, one SWITCH per cell", "", 0, 2, HEAP, 0, false, false, switching, run_arrivals, false},
-    {"heap-hold", "peer: heap, memory of a held message", "", 0, 2, HEAP, 10000, false, false, two_rounds, run_hold, false},
+    {"ring", "peer: body copied into a ring", "", 0, 0, RING, 0, false, OF_SET, NULL, run_ring, false},
+    {"heap-in-order", "peer: heap, in order", "", 0, 2, HEAP, 0, false, OF_SET, in_order, run_arrivals, false},
+    {"heap-32", "peer: heap, depth 32", "", 0, 2, HEAP, 32, false, OF_SET, reordered, run_arrivals, false},
+    {"heap-1000", "peer: heap, depth 1,000", "", 0, 2, HEAP, 1000, false, OF_SET, reordered, run_arrivals, false},
+    {"heap-10000", "peer: heap, depth 10,000", "", 0, 2, HEAP, 10000, false, OF_SET, reordered, run_arrivals, false},
+    {"heap-random", "peer: heap, 4 legs at random", "", 0, 4, HEAP, 0, false, OF_SET, at_random, run_arrivals, false},
+    {"heap-switching", "peer: heap, one SWITCH per cell", "", 0, 2, HEAP, 0, false, OF_SET, switching, run_arrivals, false},
+    {"heap-hold", "peer: heap, memory of a held message", "", 0, 2, HEAP, 10000, false, OF_SET, two_rounds, run_hold, false},
 };
 const size_t workload_count = sizeof workloads / sizeof *workloads;

@@ -142,7 +142,7 @@ impl Subject for AtEdge {
 
     fn drain(&mut self) -> Answer {
         let mut moved = 0;
-        while let Some((cell, _)) = self.edge.take(&self.marks, &mut self.store, &mut []).unwrap() {
+        while let Some((cell, _)) = self.edge.take(&self.marks, &mut self.store, &mut [].as_mut_slice()).unwrap() {
             self.sink.push_back(cell.token.unwrap().token);
             self.say_room();
             moved += 1;
@@ -170,7 +170,7 @@ impl Subject for AtEdge {
 
     fn rest(mut self) -> Vec<u64> {
         let mut lane = self.edge.take_rest();
-        std::iter::from_fn(|| self.store.pop(&mut lane, &mut []).unwrap())
+        std::iter::from_fn(|| self.store.pop(&mut lane, &mut [].as_mut_slice()).unwrap())
             .map(|(cell, _)| cell.token.unwrap().token)
             .collect()
     }

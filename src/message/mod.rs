@@ -4,7 +4,7 @@ mod lanes;
 mod store;
 
 pub use lanes::Lanes;
-pub use store::{cost_of, Lane, Store, COPY_COST, NOTHING, TOKEN_COST_MIN};
+pub use store::{cost_of, Bodies, Lane, Lend, Store, COPY_COST, NOTHING, TOKEN_COST_MIN};
 
 use crate::base::Id;
 use crate::wire::Command;

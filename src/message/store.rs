@@ -78,12 +78,68 @@ impl Lane {
 pub struct Store {
     copied: Pool<Held<CopiedBody>>,
     tokens: Pool<Held<HeldToken>>,
+    /// The slot of a message that was taken, and whose body the host still reads where it lies: see [`Store::lend`].
+    lent: Option<Slot>,
     budget: Budget,
     /// Nanoseconds that have passed and do not count for any age; they wrap around.
     not_counted: Nanos,
     /// Number of looks at messages, for tests of how much one call does.
     #[cfg(test)]
     pub looks: std::cell::Cell<u64>,
+}
+
+/// How the body of a message is taken.
+pub trait Bodies {
+    /// Takes the body. True when it is read where it lies: until [`Store::give_back`], which the caller calls before it
+    /// takes the next.
+    fn take(&mut self, body: &[u8]) -> Result<bool, TooSmall>;
+
+    /// The body that was taken, of `len` bytes.
+    fn taken<'s>(&'s self, store: &'s Store, len: u16) -> &'s [u8];
+
+    /// Where a body is written that no message has.
+    fn buffer(&mut self) -> &mut [u8];
+}
+
+/// Copies it.
+impl Bodies for &mut [u8] {
+    #[inline(always)]
+    fn take(&mut self, body: &[u8]) -> Result<bool, TooSmall> {
+        self.get_mut(..body.len()).ok_or(TooSmall)?.copy_from_slice(body);
+        Ok(false)
+    }
+
+    fn taken<'s>(&'s self, _: &'s Store, len: u16) -> &'s [u8] {
+        self.get(..usize::from(len)).unwrap_or_default()
+    }
+
+    fn buffer(&mut self) -> &mut [u8] {
+        self
+    }
+}
+
+/// Leaves it where it is, lent to who reads it: see [`Store::lent`].
+pub struct Lend<'b> {
+    /// For other bodies.
+    pub buffer: &'b mut [u8],
+    /// Where the body lies that was lent.
+    pub lies_at: Option<*const u8>,
+}
+
+impl Bodies for Lend<'_> {
+    #[inline(always)]
+    fn take(&mut self, body: &[u8]) -> Result<bool, TooSmall> {
+        self.lies_at = Some(body.as_ptr());
+        Ok(true)
+    }
+
+    fn taken<'s>(&'s self, store: &'s Store, _: u16) -> &'s [u8] {
+        store.lent()
+    }
+
+    fn buffer(&mut self) -> &mut [u8] {
+        self.buffer
+    }
 }
 
 /// A message in its lane. Its own number is kept by the message before it, or by the lane if it is the first.
@@ -157,6 +213,7 @@ impl Store {
         Store {
             copied: Pool::new(),
             tokens: Pool::new(),
+            lent: None,
             budget: Budget::new(bytes_max),
             not_counted: 0,
             #[cfg(test)]
@@ -176,7 +233,7 @@ impl Store {
 
     /// Number of messages held.
     pub fn len(&self) -> usize {
-        self.copied.used() + self.tokens.used()
+        self.copied.used() + self.tokens.used() - usize::from(self.lent.is_some())
     }
 
     /// True when nothing is held.
@@ -264,10 +321,10 @@ impl Store {
         self.budget.move_to_leaving(bytes);
     }
 
-    /// Takes the first message of a lane, with its cost, and writes its body into `buffer`.
+    /// Takes the first message of a lane, with its cost, and its body in the way that `bodies` says.
     #[inline(always)]
-    pub fn pop(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<(Delivery, u32)>, TooSmall> {
-        let taken = self.remove_first(lane, buffer)?;
+    pub fn pop(&mut self, lane: &mut Lane, bodies: &mut impl Bodies) -> Result<Option<(Delivery, u32)>, TooSmall> {
+        let taken = self.remove_first(lane, bodies)?;
         if let Some((_, cost)) = taken {
             self.budget.release(cost.into());
         }
@@ -275,17 +332,33 @@ impl Store {
     }
 
     /// Like [`Store::pop`], for a message that goes to another engine: it counts as held until that engine takes it.
-    pub fn pop_to_cross(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
-        let taken = self.remove_first(lane, buffer)?;
+    pub fn pop_to_cross(&mut self, lane: &mut Lane, mut buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
+        let taken = self.remove_first(lane, &mut buffer)?;
         Ok(taken.map(|(delivery, cost)| {
             self.budget.mark_crossing(cost.into());
             delivery
         }))
     }
 
-    /// Like [`Store::pop`], for a lane that leaves.
-    pub fn pop_leaving(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
-        let taken = self.remove_first(lane, buffer)?;
+    /// The body that is [lent](Lend), or nothing. It neither moves nor changes until [`Store::give_back`], whatever else
+    /// is done with the store.
+    #[inline(always)]
+    pub fn lent(&self) -> &[u8] {
+        let held = self.lent.and_then(|slot| self.copied.get(slot));
+        held.and_then(|held| held.content.0.get(..usize::from(held.header.body_len))).unwrap_or_default()
+    }
+
+    /// Nobody reads the body any more that is lent: its slot is free.
+    #[inline(always)]
+    pub fn give_back(&mut self) {
+        if let Some(slot) = self.lent.take() {
+            self.copied.put(slot);
+        }
+    }
+
+    /// Takes the first message of a lane that leaves, and writes its body into `buffer`.
+    pub fn pop_leaving(&mut self, lane: &mut Lane, mut buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
+        let taken = self.remove_first(lane, &mut buffer)?;
         Ok(taken.map(|(delivery, cost)| {
             self.budget.remove_leaving(cost.into());
             delivery
@@ -293,7 +366,7 @@ impl Store {
     }
 
     #[inline(always)]
-    fn remove_first(&mut self, lane: &mut Lane, buffer: &mut [u8]) -> Result<Option<(Delivery, u32)>, TooSmall> {
+    fn remove_first(&mut self, lane: &mut Lane, bodies: &mut impl Bodies) -> Result<Option<(Delivery, u32)>, TooSmall> {
         if lane.is_empty() {
             return Ok(None);
         }
@@ -308,9 +381,13 @@ impl Store {
         } else {
             let Some(held) = self.copied.get(slot) else { return Ok(None) };
             let Some(body) = held.content.0.get(..usize::from(held.header.body_len)) else { return Ok(None) };
-            buffer.get_mut(..body.len()).ok_or(TooSmall)?.copy_from_slice(body);
+            let is_read = bodies.take(body)?;
             (header, token, body_len, cost) = (held.header, None, held.header.body_len, COPY_COST);
-            self.copied.put(slot);
+            if is_read {
+                self.lent = Some(slot);
+            } else {
+                self.copied.put(slot);
+            }
         }
         let delivery = Delivery {
             number: lane.first,
@@ -522,13 +599,13 @@ mod tests {
         assert_eq!(store.bytes(), u64::from(COPY_COST) + 100);
         assert_eq!(store.tokens().count(), 1);
         let mut buffer = [0; 498];
-        assert_eq!(store.pop(&mut lane, &mut buffer[..4]), Err(TooSmall));
+        assert_eq!(store.pop(&mut lane, &mut &mut buffer[..4]), Err(TooSmall));
         assert_eq!(lane.first(), 3, "too small takes nothing");
-        let (first, _) = store.pop(&mut lane, &mut buffer).unwrap().unwrap();
+        let (first, _) = store.pop(&mut lane, &mut buffer.as_mut_slice()).unwrap().unwrap();
         assert_eq!((first.number, first.stream_id, &buffer[..5]), (3, 7, &b"three"[..]));
-        let (second, _) = store.pop(&mut lane, &mut []).unwrap().unwrap();
+        let (second, _) = store.pop(&mut lane, &mut [].as_mut_slice()).unwrap().unwrap();
         assert_eq!(second.token, Some(Token { token: 42, cost: 100 }));
-        assert_eq!(store.pop(&mut lane, &mut buffer), Ok(None));
+        assert_eq!(store.pop(&mut lane, &mut buffer.as_mut_slice()), Ok(None));
         assert_eq!((store.bytes(), store.len(), lane.last()), (0, 0, None));
     }
 
@@ -541,7 +618,7 @@ mod tests {
         store.pause(4 * second);
         assert_eq!(store.since(&lane, 20 * second), Some(7 * second));
         assert!(store.push_at(&mut lane, 2, &bytes(b"x"), 20 * second));
-        store.pop(&mut lane, &mut [0; 1]).unwrap();
+        store.pop(&mut lane, &mut [0; 1].as_mut_slice()).unwrap();
         assert_eq!(store.since(&lane, 20 * second), Some(20 * second));
         assert_eq!(store.since(&lane, 19 * second), Some(19 * second), "nothing is from the future");
         // A clock that was set back by 10 s: what waited has waited as long as before.

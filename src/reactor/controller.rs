@@ -13,7 +13,7 @@ use crate::conflux::set::{
 use crate::conflux::{Algorithm, Arrival, Cause, Effect, Fault, LegIx, Report, Role, Set, SetTerms};
 use crate::congestion::Params;
 use crate::hub::{SharedLedger, Standing};
-use crate::message::{Delivery, Lane, Message, Store, TooSmall};
+use crate::message::{Bodies, Delivery, Lane, Message, Store, TooSmall};
 use crate::wire::conflux::{Link, Switch, Ux};
 use crate::wire::Command;
 use std::mem::offset_of;
@@ -194,8 +194,8 @@ impl Controller {
 
     /// See [`Set::next`].
     #[inline(always)]
-    pub fn next(&mut self, store: &mut Store, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
-        self.set.next(store, buffer)
+    pub fn next(&mut self, store: &mut Store, bodies: &mut impl Bodies) -> Result<Option<Delivery>, TooSmall> {
+        self.set.next(store, bodies)
     }
 
     /// See [`Set::next_token`].
@@ -446,7 +446,7 @@ mod tests {
                 state.handle_switch(legs[1], round, Switch { delta }).unwrap();
             }
             assert!(matches!(state.arrive(legs[1], round, &message, &mut store), Ok(Arrival::InOrder(_))));
-            while state.next(&mut store, &mut [0; 509]).unwrap().is_some() {}
+            while state.next(&mut store, &mut [0; 509].as_mut_slice()).unwrap().is_some() {}
             assert_eq!((state.held(), state.holds_more()), (0, false));
             state.ran_out(&store, round);
             assert!(!state.is_noted() && ledger.live() == 0);

@@ -5,7 +5,7 @@
 
 use super::channel::{ChannelSeat, Turn};
 use crate::base::Nanos;
-use crate::message::{Delivery, Lane, Message, Store, TooSmall};
+use crate::message::{Bodies, Delivery, Lane, Message, Store, TooSmall};
 use crate::queue::{admit, Admit, Room};
 
 /// One of the two channels on which a circuit runs.
@@ -353,11 +353,11 @@ impl Edge {
 
     /// Takes the next waiting cell, none when no cell may go out.
     #[inline(always)]
-    pub fn take(&mut self, marks: &Marks, store: &mut Store, buffer: &mut [u8]) -> Result<Taken, TooSmall> {
+    pub fn take(&mut self, marks: &Marks, store: &mut Store, bodies: &mut impl Bodies) -> Result<Taken, TooSmall> {
         if !self.is_ready() {
             return Ok(None);
         }
-        let Some((cell, _)) = store.pop(&mut self.lane, buffer)? else { return Ok(None) };
+        let Some((cell, _)) = store.pop(&mut self.lane, bodies)? else { return Ok(None) };
         let own = u32::from(Edge::is_own(&cell));
         self.waiting -= 1;
         self.own -= own;
@@ -428,7 +428,7 @@ mod tests {
         assert_eq!(edge.offer(&MARKS), Offer::Overrun, "nothing overtakes");
         let mut buffer = [0; 509];
         let mut changes = Vec::new();
-        while let Some((cell, change)) = edge.take(&MARKS, &mut store, &mut buffer).unwrap() {
+        while let Some((cell, change)) = edge.take(&MARKS, &mut store, &mut buffer.as_mut_slice()).unwrap() {
             assert_eq!((cell.body_len, buffer[508]), (509, 7));
             changes.push(change);
         }
@@ -471,9 +471,9 @@ mod tests {
         }
         edge.set_full(false);
         let mut buffer = [0; 509];
-        assert!(edge.take(&MARKS, &mut store, &mut buffer).unwrap().is_some());
+        assert!(edge.take(&MARKS, &mut store, &mut buffer.as_mut_slice()).unwrap().is_some());
         edge.set_full(true);
-        assert!(edge.take(&MARKS, &mut store, &mut buffer).unwrap().is_none());
+        assert!(edge.take(&MARKS, &mut store, &mut buffer.as_mut_slice()).unwrap().is_none());
         edge.unmark();
         assert!(edge.set_full(false), "a new mark");
     }

@@ -104,7 +104,7 @@ impl Subject for OnSet {
 
     fn take(&mut self) -> Option<(u64, Content)> {
         let mut buffer = [0; 498];
-        let delivery = self.set.next(&mut self.store, &mut buffer).unwrap()?;
+        let delivery = self.set.next(&mut self.store, &mut buffer.as_mut_slice()).unwrap()?;
         Some(Content::read(&delivery, &buffer))
     }
 

@@ -511,7 +511,7 @@ mod tests {
             let ix = set.adopt(Id(100), Hops::NONE, Ux::NoOpinion, 0, &mut effects);
             assert!(matches!(set.arrive(ix, 1, &message, &mut store), Ok(Arrival::InOrder(1))));
             for number in 2..2 + piled {
-                assert_eq!(set.next(&mut store, &mut []).unwrap().map(|next| next.number), Some(number));
+                assert_eq!(set.next(&mut store, &mut [].as_mut_slice()).unwrap().map(|next| next.number), Some(number));
             }
             assert!(!set.is_ready());
         }

@@ -6,7 +6,7 @@
 use super::{LegIx, Set, ORPHANS};
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::Effect;
-use crate::message::{cost_of, Delivery, Message, Store, TooSmall, NOTHING};
+use crate::message::{cost_of, Bodies, Delivery, Message, Store, TooSmall, NOTHING};
 use crate::wire::conflux::Switch;
 use crate::wire::fault::Fault;
 
@@ -179,7 +179,7 @@ impl Set {
 
     /// Takes the next held message whose turn has come, and counts it as delivered.
     #[inline(always)]
-    pub fn next(&mut self, store: &mut Store, buffer: &mut [u8]) -> Result<Option<Delivery>, TooSmall> {
+    pub fn next(&mut self, store: &mut Store, bodies: &mut impl Bodies) -> Result<Option<Delivery>, TooSmall> {
         if self.next_held != self.delivered + 1 {
             return Ok(None);
         }
@@ -190,7 +190,7 @@ impl Set {
                 None => return Ok(None),
             },
         };
-        let Some((delivery, cost)) = store.pop(lane, buffer)? else { return Ok(None) };
+        let Some((delivery, cost)) = store.pop(lane, bodies)? else { return Ok(None) };
         let following = lane.first();
         self.take_out(cost, following, store);
         Ok(Some(Delivery { leg, tag, ..delivery }))

@@ -6,7 +6,7 @@ use crate::base::{limits, Id, Nanos};
 use crate::engine::out::insn::Queued;
 use crate::engine::{Circuit, Engine, Place, Taker};
 use crate::event::Class;
-use crate::message::TooSmall;
+use crate::message::{Bodies, TooSmall};
 use crate::reactor::{ChannelSeat, Edge, Side, Turn};
 
 impl Engine {
@@ -179,13 +179,13 @@ impl Engine {
     pub(in crate::engine) fn take_turn(
         &mut self,
         channel: Id,
-        buffer: &mut [u8],
+        bodies: &mut impl Bodies,
         taker: &mut impl Taker,
     ) -> Result<bool, TooSmall> {
         let Some((id, side)) = self.next_up(channel) else { return Ok(false) };
         let place = seating(id, side);
         self.seat_at(place).into_iter().for_each(|seat| seat.turn = Turn::Up);
-        let taken = self.take_waiting(id, side, buffer, taker);
+        let taken = self.take_waiting(id, side, bodies, taker);
         let tells = self.wants(Class::Edges);
         let Some(seat) = self.seat_at(place) else { return taken };
         if taken != Ok(true) {

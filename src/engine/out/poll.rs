@@ -6,7 +6,7 @@ use crate::engine::out::insn::{Instruction, Queued, Released, SetNews, Taker, Wh
 use crate::engine::out::leftover::{Given, StepsLeft};
 use crate::engine::{Circuit, Engine, Error, LinkStep, Place};
 use crate::event::{Class, Event};
-use crate::message::{Delivery, Lane, TooSmall};
+use crate::message::{Bodies, Delivery, Lane, TooSmall};
 use crate::padding::Pad;
 use crate::reactor::{Edge, FeedChange, Owner, Side};
 use crate::wire::conflux::{Link, Switch};
@@ -103,18 +103,18 @@ impl Engine {
         }
     }
 
-    /// Takes the first instruction, its body into `buffer`; true when `taker` has one. Handles messages whose turn has
-    /// come, cells that go on and padding cells, which are most; [`Engine::poll`] makes the others.
+    /// Takes the first instruction; true when `taker` has one. Handles messages whose turn has come, cells that go on and
+    /// padding cells, which are most; [`Engine::poll`] makes the others.
     #[inline(always)]
-    pub fn poll_into(&mut self, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, Error> {
+    pub fn poll_into(&mut self, bodies: &mut impl Bodies, taker: &mut impl Taker) -> Result<bool, Error> {
         let given = match self.out.queue.first() {
             None => {
                 self.come_to_rest();
                 return Ok(false);
             }
-            Some(&mut Queued::Ready { set }) => self.take_ready(set, buffer, taker),
-            Some(&mut Queued::Edge { circuit, side }) => self.take_waiting(circuit, side, buffer, taker),
-            Some(&mut Queued::Channel { channel }) => self.take_turn(channel, buffer, taker),
+            Some(&mut Queued::Ready { set }) => self.take_ready(set, bodies, taker),
+            Some(&mut Queued::Edge { circuit, side }) => self.take_waiting(circuit, side, bodies, taker),
+            Some(&mut Queued::Channel { channel }) => self.take_turn(channel, bodies, taker),
             Some(&mut Queued::Pad { circuit, pad, asks: false }) => Ok(self.take_pad(circuit, pad, taker)),
             Some(_) => Ok(false),
         };
@@ -124,10 +124,16 @@ impl Engine {
         if std::mem::take(&mut self.out.paused) {
             return Ok(false);
         }
-        let next = self.poll(buffer)?;
+        let next = self.poll(bodies.buffer())?;
         let some = next.is_some();
         next.into_iter().for_each(|next| taker.take(next));
         Ok(some)
+    }
+
+    /// Nobody reads the body any more that was lent.
+    #[inline(always)]
+    pub fn give_back(&mut self) {
+        self.held.store.give_back();
     }
 
     /// Takes a cell that waited at an edge and may go. True when there was one. (One function, so that the cell is
@@ -137,7 +143,7 @@ impl Engine {
         &mut self,
         id: Id,
         side: Side,
-        buffer: &mut [u8],
+        bodies: &mut impl Bodies,
         taker: &mut impl Taker,
     ) -> Result<bool, TooSmall> {
         let Some(circuit) = self.circuits.get_mut(id) else { return Ok(false) };
@@ -145,7 +151,7 @@ impl Engine {
         if *place == Place::Closing {
             return Ok(false);
         }
-        let Some((cell, change)) = reactor.edge(side).take(&self.settings.marks, &mut self.held.store, buffer)? else {
+        let Some((cell, change)) = reactor.edge(side).take(&self.settings.marks, &mut self.held.store, bodies)? else {
             return Ok(false);
         };
         let (tag, leg) = (config.tag, place.leg());
@@ -188,7 +194,7 @@ impl Engine {
     }
 
     /// Takes the first instruction, its body into `buffer`.
-    pub fn poll(&mut self, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
+    pub fn poll(&mut self, mut buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
         let mut budget = StepsLeft::default();
         loop {
             let Some(first) = self.out.queue.first() else {
@@ -199,7 +205,7 @@ impl Engine {
             match first {
                 &mut Queued::Ready { set } => {
                     let mut taken = None;
-                    match self.take_ready(set, buffer, &mut taken) {
+                    match self.take_ready(set, &mut buffer, &mut taken) {
                         Ok(true) => return Ok(taken),
                         Ok(false) if std::mem::take(&mut self.out.paused) => return Ok(None),
                         Ok(false) => self.unmark_ready(set),
@@ -217,7 +223,7 @@ impl Engine {
                 },
                 &mut Queued::Edge { circuit, side } => {
                     let mut taken = None;
-                    match self.take_waiting(circuit, side, buffer, &mut taken) {
+                    match self.take_waiting(circuit, side, &mut buffer, &mut taken) {
                         Ok(true) => return Ok(taken),
                         Ok(false) => self.unmark_edge(circuit, side),
                         Err(TooSmall) => return Err(Error::TOO_SMALL),
@@ -225,7 +231,7 @@ impl Engine {
                 }
                 &mut Queued::Channel { channel } => {
                     let mut taken = None;
-                    match self.take_turn(channel, buffer, &mut taken) {
+                    match self.take_turn(channel, &mut buffer, &mut taken) {
                         Ok(true) => return Ok(taken),
                         Ok(false) => self.unmark_channel(channel),
                         Err(TooSmall) => return Err(Error::TOO_SMALL),
@@ -322,7 +328,7 @@ impl Engine {
             let (command, body_len) = (Command::CONFLUX_SWITCH, body.len() as u16);
             return Ok(Some(about(What::Send { command, hop, body_len })));
         }
-        let taken = self.held.store.pop(lane, buffer).map_err(|TooSmall| Error::TOO_SMALL)?;
+        let taken = self.held.store.pop(lane, &mut &mut *buffer).map_err(|TooSmall| Error::TOO_SMALL)?;
         let (number, wants_digest) = (*number, *wants_digest);
         state.into_iter().for_each(|state| state.taken(&mut self.out.effects));
         self.out.queue.drop_first();

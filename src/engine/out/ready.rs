@@ -4,9 +4,9 @@ use crate::base::{limits, Id, Nanos};
 use crate::conflux::Fault;
 use crate::engine::{Engine, Error, Instruction, Misuse, Taker, Verdict, VerdictKind, What};
 use crate::event::{Class, Event, Events};
-use crate::message::{Delivery, TooSmall};
+use crate::message::{Bodies, Delivery, TooSmall};
 use crate::reactor::{Controller, DataHead, Owner, StreamMessage, Written};
-use crate::wire::Command;
+use crate::wire::{cell::CELL_BODY_LEN, Command};
 
 impl Engine {
     /// Takes the next message of one set whose turn has come.
@@ -34,12 +34,12 @@ impl Engine {
             return Ok(false);
         }
         if state.params().is_some() {
-            let taken = self.take_ready_run(set, buffer(), taker).map_err(|TooSmall| Error::TOO_SMALL);
+            let taken = self.take_ready_run(set, &mut buffer(), taker).map_err(|TooSmall| Error::TOO_SMALL);
             self.out.paused = false;
             self.note_all_taken(set);
             return taken;
         }
-        self.take_ready(set, buffer(), taker).map_err(|TooSmall| Error::TOO_SMALL)
+        self.take_ready(set, &mut buffer(), taker).map_err(|TooSmall| Error::TOO_SMALL)
     }
 
     /// Takes up to `cap` messages of one set whose turn has come, as long as they are tokens.
@@ -67,12 +67,17 @@ impl Engine {
     /// Takes the next ready message of a set, and ends the set when taking it shows that a number came twice. True when
     /// there was one.
     #[inline(always)]
-    pub(super) fn take_ready(&mut self, set: Id, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, TooSmall> {
+    pub(super) fn take_ready(
+        &mut self,
+        set: Id,
+        bodies: &mut impl Bodies,
+        taker: &mut impl Taker,
+    ) -> Result<bool, TooSmall> {
         let Some(state) = self.sets.get_mut(set) else { return Ok(false) };
         if state.params().is_some() {
-            return self.take_ready_run(set, buffer, taker);
+            return self.take_ready_run(set, bodies, taker);
         }
-        let Some(delivery) = state.next(&mut self.held.store, buffer)? else { return Ok(false) };
+        let Some(delivery) = state.next(&mut self.held.store, bodies)? else { return Ok(false) };
         let set_tag = state.terms().tag;
         if self.events.wants(Class::Messages) {
             note_released(&mut self.events, self.time.clock.latest(), set, state);
@@ -97,11 +102,11 @@ impl Engine {
 
     /// Takes the next ready message of a set that circflow runs. Messages that only circflow reads are not handed out.
     #[inline(never)]
-    fn take_ready_run(&mut self, set: Id, buffer: &mut [u8], taker: &mut impl Taker) -> Result<bool, TooSmall> {
+    fn take_ready_run(&mut self, set: Id, bodies: &mut impl Bodies, taker: &mut impl Taker) -> Result<bool, TooSmall> {
         let now = self.time.clock.latest();
         for _ in 0..limits::FREED_STEP {
             let Some(state) = self.sets.get_mut(set) else { return Ok(false) };
-            let Some(delivery) = state.next(&mut self.held.store, buffer)? else { return Ok(false) };
+            let Some(delivery) = state.next(&mut self.held.store, bodies)? else { return Ok(false) };
             let (hop, set_tag) = (state.join_hop(), state.terms().tag);
             if self.events.wants(Class::Messages) {
                 note_released(&mut self.events, self.time.clock.latest(), set, state);
@@ -123,11 +128,15 @@ impl Engine {
             if torn {
                 self.fault_of_set(set, Fault::NumberTwice);
             }
-            let body = buffer.get(..usize::from(delivery.body_len)).unwrap_or_default();
+            // A copy, as what the stream answers may change what the store holds.
+            let mut body = [0; CELL_BODY_LEN];
+            let body = body.get_mut(..usize::from(delivery.body_len)).unwrap_or_default();
+            body.copy_from_slice(bodies.taken(&self.held.store, delivery.body_len));
             if let Some(instruction) = self.hand_on(set, hop, set_tag, &delivery, body) {
                 taker.take(instruction);
                 return Ok(true);
             }
+            self.held.store.give_back();
         }
         // So many in a row were only for circflow. The mark stays, and the next call goes on.
         self.out.paused = true;

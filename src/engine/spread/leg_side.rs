@@ -342,7 +342,7 @@ impl Engine {
                     // Without the SWITCH the peer would give the message a wrong number, so neither is sent.
                     if !self.held.store.push_at(&mut first, 1, &switch, now) {
                         // The caller hands the token back.
-                        let _ = self.held.store.pop(&mut lane, &mut BLANK.clone());
+                        let _ = self.held.store.pop(&mut lane, &mut BLANK.clone().as_mut_slice());
                         return false;
                     }
                     padding.hold(hop, first, now, &mut Watcher { events: &mut self.events, circuit: id, now });

@@ -8,7 +8,10 @@ use crate::ffi::message::CIRCFLOW_CELL_BODY_LEN;
 use crate::ffi::out::Out;
 use crate::ffi::status::circflow_status;
 use crate::ffi::status::circflow_status::*;
+use crate::message::Lend;
 use libc::{c_void, size_t};
+use std::mem::MaybeUninit;
+use std::ptr;
 use zeroize::Zeroize;
 
 /// Takes the first instruction out of the queue. Its kind is CIRCFLOW_INSN_NONE when no instruction waits. It is NONE,
@@ -39,7 +42,7 @@ pub unsafe extern "C-unwind" fn circflow_engine_poll(
         door::enter_when(engine, Allowed::NotInsideDrain, |core| {
             // Checked first, as a loop often polls an empty queue.
             let mut out = insn::InsnOut::new(insn_out);
-            if core.is_idle() || !core.poll_into(inward::buffer(body, body_cap), &mut out)? {
+            if core.is_idle() || !core.poll_into(&mut inward::buffer(body, body_cap), &mut out)? {
                 insn_out.write(insn::NOTHING);
             }
             Ok(())
@@ -71,27 +74,37 @@ pub unsafe extern "C-unwind" fn circflow_engine_drain(
     // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
         door::drain(engine, || {
-            let mut body = [0u8; CIRCFLOW_CELL_BODY_LEN];
+            let mut buffer = [0u8; CIRCFLOW_CELL_BODY_LEN];
             for _ in 0..budget {
-                let mut insn = insn::NOTHING;
+                let mut insn = MaybeUninit::uninit();
+                let mut body = ptr::null();
                 let status = door::enter(engine, |core| {
-                    core.poll_into(&mut body, &mut insn::InsnOut::new(&mut insn))?;
+                    core.give_back();
+                    let mut bodies = Lend { buffer: &mut buffer, lies_at: None };
+                    if core.poll_into(&mut bodies, &mut insn::InsnOut::new(insn.as_mut_ptr()))? {
+                        body = bodies.lies_at.unwrap_or(buffer.as_ptr());
+                    }
                     Ok(())
                 });
                 if status != CIRCFLOW_OK {
                     return status;
                 }
-                if insn.kind == circflow_insn_kind::CIRCFLOW_INSN_NONE as u32 {
+                if body.is_null() {
                     break;
                 }
-                // SAFETY: the host's own function; the core is not borrowed while it runs.
-                call(userdata, &insn, body.as_ptr());
-                if insn::has_nonce(&insn) {
-                    body.zeroize();
+                // SAFETY: it was written, as there is a body (which may have no bytes).
+                let insn = insn.assume_init_ref();
+                // SAFETY: the host's own function; the core is not borrowed while it runs. A body that is lent stays as
+                // it is, whatever is fed meanwhile, until it is given back: chunks of the pool do not move, and its slot
+                // is nobody else's.
+                call(userdata, insn, body);
+                if insn::has_nonce(insn) {
+                    buffer.zeroize();
                 }
             }
             super::record::pour(engine, false);
             door::enter(engine, |core| {
+                core.give_back();
                 // SAFETY: NULL or room, by the contract of this floor.
                 Out::give(more_out, u8::from(core.waiting()));
                 Ok(())
