@@ -39,6 +39,13 @@ static void count_call(const circflow_insn *insn)
     seen.delivers += insn->kind == CIRCFLOW_INSN_DELIVER;
 }
 
+static void just_count(void *userdata, const circflow_insn *insn, const uint8_t *body)
+{
+    (void)userdata;
+    (void)body;
+    count_call(insn);
+}
+
 /* Two linked legs, of which the second brought message `hole`+1 and the first nothing. */
 static void make_hole(uint32_t hole, size_t held)
 {
@@ -120,6 +127,64 @@ static void feeding_from_inside_a_drain_works(void **state)
     host_stop(&world);
 }
 
+/* What the body of the n-th held message says: too long to fit by chance. */
+static void text_of(size_t n, char text[64])
+{
+    snprintf(text, 64, "held message %zu, which says this and nothing else at all", n);
+}
+
+enum { HELD_BODIES = 5, FED_BODIES = 150, CLOSES_AT = 3 };
+
+/* Feeds so many messages that they would take the place of the body, and ends its set; then reads the body. */
+static void body_stays(void *userdata, const circflow_insn *insn, const uint8_t *body)
+{
+    char text[64];
+    uint64_t freed;
+    size_t *wrong = userdata;
+    count_call(insn);
+    if (insn->kind != CIRCFLOW_INSN_DELIVER || seen.delivers > HELD_BODIES)
+        return;
+    text_of(seen.delivers - 1, text);
+    if (seen.delivers == 1) {
+        circflow_message other = host_data(HOST_HOPS, "something else, to be written over what was lent before now!");
+        for (size_t i = 0; i < FED_BODIES; i++)
+            *wrong += circflow_circuit_receive(world.client, world.now, world.client_leg[1], &other, &seen.verdict) != 0;
+    }
+    if (seen.delivers == CLOSES_AT)
+        *wrong += circflow_set_close(world.client, world.now, world.client_set) != CIRCFLOW_OK;
+    *wrong += circflow_engine_trim(world.client, &freed) != CIRCFLOW_OK;
+    *wrong += insn->detail.deliver.body_len != strlen(text) || memcmp(body, text, strlen(text)) != 0;
+}
+
+static void a_body_stays_whatever_is_fed_inside(void **state)
+{
+    (void)state;
+    make_hole(1, 0);
+    for (size_t i = 0; i < HELD_BODIES; i++) {
+        char text[64];
+        text_of(i, text);
+        host_expect(&world, world.client, world.client_leg[1], host_data(HOST_HOPS, text), CIRCFLOW_VERDICT_HELD);
+    }
+    host_expect(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "first"), CIRCFLOW_VERDICT_DELIVER);
+    size_t wrong = 0;
+    OK(circflow_engine_drain(world.client, SIZE_MAX, NULL, body_stays, &wrong));
+    assert_in_range(seen.delivers, CLOSES_AT, HELD_BODIES + FED_BODIES);
+    assert_int_equal(wrong, 0);
+    host_stop(&world);
+    memset(&world, 0, sizeof(world));
+
+    /* The slot of the last body is free again: as many can be held, and all memory goes back. */
+    make_hole(1, 3);
+    host_expect(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "first"), CIRCFLOW_VERDICT_DELIVER);
+    OK(circflow_engine_drain(world.client, SIZE_MAX, NULL, just_count, NULL));
+    assert_int_equal(seen.delivers, 3);
+    assert_int_equal(host_stats(world.client).held, 0);
+    uint64_t freed;
+    OK(circflow_engine_trim(world.client, &freed));
+    assert_true(freed > 64 * CIRCFLOW_BODY_MAX);
+    host_stop(&world);
+}
+
 static void close_inside(void *userdata, const circflow_insn *insn, const uint8_t *body)
 {
     (void)userdata;
@@ -176,13 +241,6 @@ static void a_set_can_be_opened_inside(void **state)
     for (size_t i = 0; i < seen.answer_count; i++)
         OK(seen.answers[i]);
     host_stop(&world);
-}
-
-static void just_count(void *userdata, const circflow_insn *insn, const uint8_t *body)
-{
-    (void)userdata;
-    (void)body;
-    count_call(insn);
 }
 
 static void budget_bounds_the_calls(void **state)
@@ -460,6 +518,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(taking_from_inside_a_drain_is_refused, setup),
         cmocka_unit_test_setup(feeding_from_inside_a_drain_works, setup),
+        cmocka_unit_test_setup(a_body_stays_whatever_is_fed_inside, setup),
         cmocka_unit_test_setup(what_is_caused_inside_comes_in_the_same_drain, setup),
         cmocka_unit_test_setup(a_set_can_be_opened_inside, setup),
         cmocka_unit_test_setup(budget_bounds_the_calls, setup),
