@@ -182,6 +182,7 @@ static void a_body_stays_whatever_is_fed_inside(void **state)
     uint64_t freed;
     OK(circflow_engine_trim(world.client, &freed));
     assert_true(freed > 64 * CIRCFLOW_BODY_MAX);
+    assert_int_equal(host_stats(world.client).pool_bytes, 0);
     host_stop(&world);
 }
 
