@@ -18,10 +18,11 @@ enum { LEGS_MAX = 4, BODY_LEN = CIRCFLOW_BODY_MAX };
 /* How ready messages are taken: with circflow_set_poll(), circflow_engine_poll() or circflow_engine_drain(). */
 enum taking { OF_SET, BY_POLL, BY_DRAIN };
 
-/* The functions that a workload calls. The first ten have the signatures of the library. */
+/* The functions that a workload calls. The first eleven have the signatures of the library. */
 struct calls {
   enum circflow_status (*receive)(struct circflow_engine *, uint64_t, struct circflow_circuit_id,
                                   const struct circflow_message *, struct circflow_verdict *);
+  enum circflow_status (*receive_many)(struct circflow_engine *, uint64_t, struct circflow_arrival *, size_t, size_t *);
   enum circflow_status (*next)(struct circflow_engine *, struct circflow_set_id, uint8_t *, size_t,
                                struct circflow_insn *);
   enum circflow_status (*poll)(struct circflow_engine *, uint8_t *, size_t, struct circflow_insn *);

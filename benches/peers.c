@@ -20,7 +20,7 @@ static void peer_keep(const uint8_t *body, size_t len) {
   ring_at = (ring_at + 1) % RING;
 }
 
-const struct calls peer_ring_calls = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, peer_keep};
+const struct calls peer_ring_calls = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, peer_keep};
 
 struct node {
   struct circflow_circuit_id leg;
@@ -140,7 +140,7 @@ static enum circflow_status peer_next(struct circflow_engine *engine, struct cir
   return CIRCFLOW_OK;
 }
 
-const struct calls peer_heap_calls = {peer_receive, peer_next, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+const struct calls peer_heap_calls = {peer_receive, NULL, peer_next, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
 
 struct cell {
   struct cell *next;

@@ -3,7 +3,7 @@
 #
 # How instructions are counted. Each workload runs twice under callgrind, with N1 and N2 cells. For each run the
 # inclusive costs of the library's functions, as called from the bench, are added: so the bench's own loop, its
-# messages and its checks are not counted, and functions that the library calls (memcpy, malloc) are. The
+# messages and its checks (also those in its callbacks, on_*) are not counted, and functions that the library calls (memcpy, malloc) are. The
 # difference of the two runs over the difference in cells leaves out what happens once: set-up, and growth of memory.
 #
 # FORMAT=cross counts in a second way: all instructions of the program, minus all instructions of the loop over stubs
@@ -34,7 +34,11 @@ counted() {
     set -- $(awk -v prefix="^$4" '
         /^fn=/ { fn = substr($0, 4) }
         /^cfn=/ { callee = substr($0, 5) }
-        /^calls=/ { getline; if (callee ~ prefix && fn !~ prefix) inside += $NF }
+        /^calls=/ {
+            getline
+            if (callee ~ prefix && fn !~ prefix) inside += $NF
+            if (callee ~ /^on_/ && fn ~ prefix) inside -= $NF
+        }
         /^totals:/ { total = $2 }
         END { printf "%.0f %.0f\n", total, inside }' "$out")
     total=$1 inside=$2

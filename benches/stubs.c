@@ -12,6 +12,12 @@ static enum circflow_status stub_receive(struct circflow_engine *engine, uint64_
   return stub_status;
 }
 
+static enum circflow_status stub_receive_many(struct circflow_engine *engine, uint64_t now,
+                                             struct circflow_arrival *arrivals, size_t count, size_t *taken) {
+  (void)engine, (void)now, (void)arrivals, (void)count, (void)taken;
+  return stub_status;
+}
+
 static enum circflow_status stub_next(struct circflow_engine *engine, struct circflow_set_id set, uint8_t *body,
                                       size_t cap, struct circflow_insn *out) {
   (void)engine, (void)set, (void)body, (void)cap, (void)out;
@@ -70,5 +76,5 @@ static void stub_keep(const uint8_t *body, size_t len) {
 }
 
 const struct calls stub_calls = {
-    stub_receive, stub_next, stub_poll, stub_drain, stub_report, stub_sent, stub_send, stub_send, stub_peek, stub_tick, stub_keep,
+    stub_receive, stub_receive_many, stub_next, stub_poll, stub_drain, stub_report, stub_sent, stub_send, stub_send, stub_peek, stub_tick, stub_keep,
 };

@@ -3,7 +3,7 @@
 #include <string.h>
 
 const struct calls library_calls = {
-    circflow_circuit_receive, circflow_set_poll, circflow_engine_poll, circflow_engine_drain, circflow_leg_update, circflow_circuit_cell_queued,
+    circflow_circuit_receive, circflow_circuit_receive_many, circflow_set_poll, circflow_engine_poll, circflow_engine_drain, circflow_leg_update, circflow_circuit_cell_queued,
     circflow_set_decide,      circflow_set_send, circflow_set_get_decision,    circflow_engine_tick,    NULL,
 };
 
@@ -210,6 +210,40 @@ static void play(struct bench *b, const struct workload *w, size_t from, size_t 
       take(b, w, CIRCFLOW_INSN_NONE);
     }
   }
+}
+
+enum { BATCH = 16 };
+
+/* Receives messages that all come in order, many in a call. */
+static void play_batches(struct bench *b, const struct workload *w, size_t from, size_t to) {
+  struct circflow_arrival arrivals[BATCH];
+  (void)w;
+  while (from < to) {
+    size_t count = to - from < BATCH ? to - from : BATCH;
+    size_t taken = count;
+    b->now += 1000;
+    for (size_t i = 0; i < count; i++) {
+      const struct event *event = &b->trace.events[from + i];
+      arrivals[i].circuit = b->legs[event->leg];
+      arrivals[i].message = b->message;
+      arrivals[i].verdict = foretell(b, event->kind, b->legs[event->leg], event->number, 0);
+    }
+    enum circflow_status status = b->calls->receive_many(b->engine, b->now, arrivals, count, &taken);
+    check(taken == count, "taken", count, taken);
+    for (size_t i = 0; i < count; i++) {
+      const struct event *event = &b->trace.events[from + i];
+      check_verdict(status, &arrivals[i].verdict, event->kind, b->legs[event->leg], event->number, 0);
+      deliver(b, arrivals[i].verdict.number);
+    }
+    from += count;
+  }
+}
+
+static void run_batches(struct bench *b, const struct workload *w) {
+  play_batches(b, w, 0, b->trace.count / 2);
+  half_time(b);
+  play_batches(b, w, b->trace.count / 2, b->trace.count);
+  full_time(b);
 }
 
 static void run_arrivals(struct bench *b, const struct workload *w) {
@@ -503,6 +537,7 @@ static struct trace switching(const struct workload *w, uint64_t cells) {
 /* name, title, aim, legs, calls, depth, tokens, taking, arrivals, run */
 const struct workload workloads[] = {
     {"in-order", "in order", "60, no allocation", 60, 2, LIBRARY, 0, false, OF_SET, in_order, run_arrivals, false},
+    {"in-order-many", "in order, 16 in a call", "50", 50, 2, LIBRARY, 0, false, OF_SET, in_order, run_batches, false},
     {"in-order-recorded", "in order, and recorded", "145", 145, 2, LIBRARY, 0, false, OF_SET, in_order, run_arrivals, true},
     {"in-order-ask", "in order, set_poll asked each time", "", 0, 2, LIBRARY, 0, false, OF_SET, in_order_asking,
      run_arrivals, false},
