@@ -28,7 +28,7 @@ import transfer
 
 # Seconds. The first is how long a transfer may stand still before it is tried anew; the others only say when a run is
 # given up.
-STALL, RECOVERY, SHORT_WAIT, END_WAIT = 15, 180, 240, 120
+STALL, RECOVERY, RENEWAL, SHORT_WAIT, END_WAIT = 15, 180, 30, 240, 120
 MOVERS = (transfer.download, transfer.download, transfer.upload)
 SIZES = (1 << 18, 1 << 20, 1 << 22, 1 << 24)
 CONTENT = 64 << 20
@@ -174,9 +174,17 @@ class Churn:
 
     def _leg(self):
         """A set, and one of its legs, by their circuits."""
-        if not self.net.sets():
-            self._new_circuits()  # A client is content with sets that have lost a leg, for as long as it uses them.
-        sets = self.net.wait_for_set(RECOVERY)
+        # A client is content with sets that have lost a leg, for as long as it uses them; and a set is given up that has
+        # launched its legs in vain too often, as all may be in the second after a kill. So it is asked for new ones.
+        for _ in range(RECOVERY // RENEWAL):
+            if not self.net.sets():
+                self._new_circuits()
+            with contextlib.suppress(network.Failure):
+                return self._leg_of(self.net.wait_for_set(RENEWAL))
+        return self._leg_of(self.net.wait_for_set(RENEWAL))
+
+    def _leg_of(self, sets):
+        """The set that is used, or else any, and one of its legs."""
         used = {circuit for _, _, circuit, _ in self.net.control.streams[-1:]}
         legs = next((legs for legs in sets if used & set(legs)), sets[0])
         return legs, self.aim.choice(legs)
