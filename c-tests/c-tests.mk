@@ -5,7 +5,7 @@ C_TESTS      := memory life errors reentry tokens link receive send close log im
                 budgets negotiate padsoak padscale elsewhere hub threads queue relay streams ended congestion roles legs \
                 params
 C_TESTS      += loops readme
-C_TESTS      += twin
+C_TESTS      += twin many
 C_TESTS      += handles wrong
 C_TESTS      += age pinning
 C_TESTS      += detail

@@ -27,7 +27,8 @@ enum {
     CWND_FIRST = 64, CWND_MIN = 2 * ACK_EVERY, CWND_MAX = 1024,
     WAIT_MIN = 8, WAIT_MAX = 32, /* Frames that should wait on a path: with fewer it idles, with more it is slow. */
     FULL = 1 << 16,             /* Bytes to write that make a path full. It has room again at half of them. */
-    OUT_CAP = FULL + (1 << 14), IN_CAP = 1 << 15 /* What is not DATA goes to a full path, too. It is little. */
+    OUT_CAP = FULL + (1 << 14), IN_CAP = 1 << 15, /* What is not DATA goes to a full path, too. It is little. */
+    ARRIVALS = 32,              /* Messages that are fed in one call. */
 };
 
 /* One connection, and our congestion control of it. Its circuit has the tag index + 1. */
@@ -197,24 +198,31 @@ static void obey(void *unused, const circflow_insn *insn, const uint8_t *body) {
 /* Comes after every feed. */
 static void drain(void) { check(circflow_engine_drain(engine, 1000, NULL, obey, NULL), "drain"); }
 
-static void receive(struct path *path, uint8_t command, uint16_t stream_id, const uint8_t *body, size_t len) {
-    const circflow_message message = {
-        .command = command, .hop = is_client ? 1 : 0, .stream_id = stream_id, .body = body, .body_len = (uint16_t)len};
-    circflow_verdict verdict;
-    circflow_status status;
-    while ((status = circflow_circuit_receive(engine, now_ns(), path->circuit, &message, &verdict)) ==
-           CIRCFLOW_ERR_UNDRAINED)
-        drain();
-    if (status != CIRCFLOW_OK) fprintf(stderr, "tunnel: path %c: %s\n", letter_of(path), circflow_status_text(status));
-    if (status == CIRCFLOW_OK && verdict.kind == CIRCFLOW_VERDICT_DELIVER) handle(command, body, len);
-    if (status == CIRCFLOW_OK && command == CIRCFLOW_CMD_DATA && ++path->frames % ACK_EVERY == 0)
-        put_frame(path, ACK, 0, NULL, 0);
-    drain(); /* After an error, too: it may bring a CLOSE. */
+/* Feeds the messages that a read has brought, all in one call for as long as none is refused. */
+static void receive(struct path *path, circflow_arrival *arrivals, size_t count) {
+    size_t at = 0, taken;
+    while (at < count && path->circuit.v != 0) { /* It may close. */
+        const circflow_status status =
+            circflow_circuit_receive_many(engine, now_ns(), arrivals + at, count - at, &taken);
+        for (const size_t end = at + taken; at < end; at++) {
+            const circflow_message *message = &arrivals[at].message;
+            if (arrivals[at].verdict.kind == CIRCFLOW_VERDICT_DELIVER)
+                handle(message->command, message->body, message->body_len);
+            if (message->command == CIRCFLOW_CMD_DATA && ++path->frames % ACK_EVERY == 0)
+                put_frame(path, ACK, 0, NULL, 0);
+        }
+        if (status != CIRCFLOW_OK && status != CIRCFLOW_ERR_UNDRAINED) {
+            fprintf(stderr, "tunnel: path %c: %s\n", letter_of(path), circflow_status_text(status));
+            at++; /* The one that was refused. */
+        }
+        drain(); /* After an error, too: it may bring a CLOSE. */
+    }
 }
 
 static void read_path(struct path *path) {
     const ssize_t got = read(path->fd, path->in + path->in_len, IN_CAP - path->in_len);
-    size_t at = 0, len;
+    circflow_arrival arrivals[ARRIVALS];
+    size_t at = 0, len, count = 0;
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got <= 0) { /* The client closes when it has the END. */
         if (!is_done) FAIL("path %c is gone", letter_of(path));
@@ -230,9 +238,22 @@ static void read_path(struct path *path) {
         if (len > CIRCFLOW_BODY_MAX) FAIL("a frame of %u bytes on path %c", (unsigned)len, letter_of(path));
         if (path->in_len - at < HEAD + len) break;
         if (path->circuit.v == 0) continue; /* It is closing. */
-        if (frame[2] == ACK) acknowledged(path);
-        else receive(path, frame[2], (uint16_t)(frame[3] << 8 | frame[4]), frame + HEAD, len);
+        if (frame[2] == ACK) {
+            acknowledged(path);
+            continue;
+        }
+        arrivals[count].circuit = path->circuit;
+        arrivals[count].message = (circflow_message){.command = frame[2],
+                                                     .hop = is_client ? 1 : 0,
+                                                     .stream_id = (uint16_t)(frame[3] << 8 | frame[4]),
+                                                     .body = frame + HEAD,
+                                                     .body_len = (uint16_t)len};
+        if (++count == ARRIVALS) {
+            receive(path, arrivals, count);
+            count = 0;
+        }
     }
+    receive(path, arrivals, count);
     path->in_len -= at;
     memmove(path->in, path->in + at, path->in_len);
 }

@@ -58,7 +58,9 @@ pub struct circflow_arrival {
 }
 
 /// Feeds many messages at once, in the order of the array, which is that of their arrival: all that a read of a channel
-/// has brought, of one circuit or several. It does the same as circflow_circuit_receive() for each, and costs less.
+/// has brought, of one circuit or several. It does the same as circflow_circuit_receive() for each, and costs less. (As
+/// you drain only after it, a message that makes others ready comes before them, and those behind it are held until they
+/// are taken. If most messages come in disorder, feed one by one and drain in between.)
 ///
 /// It ends at the first message that circflow does not take, and answers as circflow_circuit_receive() does about that
 /// one. Those before it have their verdicts: act on them first. Then act on the status, and call again with the rest:
@@ -126,7 +128,7 @@ unsafe fn receive_row(
             message::fits(message).then_some(())?;
             let command = Command(message.command);
             let step = core.receive_entered::<false>(now, circuit.id(), command, message.hop, message.stream_id);
-            let Step::Done(done) = step else { return step.unfinished() };
+            let Step::Done(done) = step else { return Some(step) };
             // SAFETY: a verdict of the caller's.
             unsafe { message::write_verdict(verdict, &done) };
             at += 1;
