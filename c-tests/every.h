@@ -37,6 +37,7 @@ static circflow_insn_padding every_padding;
 static circflow_padding_budget every_budget;
 static circflow_message every_message;
 static circflow_verdict every_verdict;
+static circflow_arrival every_arrival;
 static circflow_hub_stats every_hub_stats;
 static circflow_victim every_victim;
 static circflow_queue_item every_item;
@@ -100,6 +101,7 @@ static const circflow_queue_sink every_sink = {every_try_send, every_is_closed, 
     CALL(circflow_circuit_gone, EVERY_NOW, every_circuit)                                                              \
     CALL(circflow_circuit_extend, EVERY_NOW, every_circuit, &every_extend_config)                                      \
     CALL(circflow_circuit_receive, EVERY_NOW, every_circuit, &every_message, &every_verdict)                           \
+    CALL(circflow_circuit_receive_many, EVERY_NOW, &every_arrival, 1, &every_count)                                    \
     CALL(circflow_leg_update, EVERY_NOW, &every_report, 1)                                                             \
     CALL(circflow_circuit_cell_queued, EVERY_NOW, every_circuit, CIRCFLOW_CMD_DATA, HOST_HOPS)                         \
     CALL(circflow_circuit_built, EVERY_NOW, every_circuit)                                                             \
