@@ -35,7 +35,7 @@ pub use grow::Growth;
 pub use out::error::{Blocked, Error, Misuse};
 pub use out::insn::{Instruction, Released, Taker, What};
 pub use out::verdict::{Verdict, VerdictKind};
-pub use receive::{receive, receive_data, receive_early, receive_other, receive_switch, Receiving, Step};
+pub use receive::{receive, receive_data, receive_early, receive_from, receive_other, receive_switch, Receiving, Step};
 pub use send::{send, send_rest, Going, Outlet, Sending, Sent, NO_REPORTS};
 pub use set::is_set;
 pub use spread::membership::EngineHub;

@@ -29,15 +29,25 @@ impl Engine {
         hop: u8,
         stream_id: u16,
     ) -> Step {
-        if !self.enter_quick::<WATCHED>(now) {
-            return if !WATCHED && self.is_watched() { Step::Watched } else { Step::Other };
+        match self.enter_receive::<WATCHED>(now) {
+            Ok(()) => self.receive_entered::<WATCHED>(now, id, command, hop, stream_id),
+            Err(step) => step,
         }
-        self.receive_entered::<WATCHED>(now, id, command, hop, stream_id)
+    }
+
+    /// Before the first step, or before those of many messages that come at the same time: an error when it cannot be
+    /// taken, as something is due, or somebody watches.
+    #[inline(always)]
+    pub fn enter_receive<const WATCHED: bool>(&mut self, now: Nanos) -> Result<(), Step> {
+        if self.enter_quick::<WATCHED>(now) {
+            return Ok(());
+        }
+        Err(if !WATCHED && self.is_watched() { Step::Watched } else { Step::Other })
     }
 
     /// The first step of receiving, once what is due has been done as far as the queue has room.
     #[inline(always)]
-    pub(super) fn receive_entered<const WATCHED: bool>(
+    pub fn receive_entered<const WATCHED: bool>(
         &mut self,
         now: Nanos,
         id: Id,

@@ -87,7 +87,13 @@ pub trait Receiving: Sized {
 /// Takes a message that has come, in the order of the steps.
 #[inline(always)]
 pub fn receive<R: Receiving>(mut message: R) -> R::Answer {
-    match message.quick() {
+    receive_from(message.quick(), message)
+}
+
+/// Takes a message whose first step has said this.
+#[inline(always)]
+pub fn receive_from<R: Receiving>(first: Option<Step>, message: R) -> R::Answer {
+    match first {
         Some(Step::Done(verdict)) => message.done(&verdict),
         Some(Step::Watched) => message.watched(),
         Some(Step::OnLeg) => message.early(),

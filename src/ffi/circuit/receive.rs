@@ -1,6 +1,6 @@
 //! Messages that come on a circuit.
 
-use crate::engine::{self, receive, Engine, Receiving, Step, Verdict};
+use crate::engine::{self, receive, receive_from, Engine, Receiving, Step, Verdict};
 use crate::ffi::door;
 use crate::ffi::engine::circflow_engine;
 use crate::ffi::id::*;
@@ -94,14 +94,12 @@ pub unsafe extern "C-unwind" fn circflow_circuit_receive_many(
     // SAFETY: not NULL, and so many are there by the contract of this function.
     let arrivals = unsafe { std::slice::from_raw_parts_mut(arrivals, count) };
     let (mut taken, mut status) = (0, CIRCFLOW_OK);
-    while status == CIRCFLOW_OK {
+    while taken < count && status == CIRCFLOW_OK {
         // SAFETY: the contract of this floor, which the caller keeps.
-        unsafe { receive_row(engine, now_ns, arrivals, &mut taken) };
+        let step = unsafe { receive_row(engine, now_ns, arrivals, &mut taken) };
         let Some(arrival) = arrivals.get_mut(taken) else { break };
-        // SAFETY: as above; the message and the verdict are there.
-        status = unsafe {
-            circflow_circuit_receive(engine, now_ns, arrival.circuit, &arrival.message, &mut arrival.verdict)
-        };
+        let circflow_arrival { circuit, message, verdict: verdict_out } = arrival;
+        status = receive_from(step, Received::<false> { engine, now_ns, circuit: *circuit, message, verdict_out });
         taken += usize::from(status == CIRCFLOW_OK);
     }
     // SAFETY: not NULL, and there is room by the contract of this function.
@@ -109,29 +107,36 @@ pub unsafe extern "C-unwind" fn circflow_circuit_receive_many(
     status
 }
 
-/// Takes messages from the `taken`th on, through the door once for all, as long as each needs no more than the first
-/// steps. Nothing is done when the door is shut.
-unsafe fn receive_row(engine: *mut circflow_engine, now: u64, arrivals: &mut [circflow_arrival], taken: &mut usize) {
-    let row = |core: &mut Engine| -> Option<()> {
-        while let Some(circflow_arrival { circuit, message, verdict }) = arrivals.get_mut(*taken) {
-            let (id, command) = (circuit.id(), Command(message.command));
+/// Takes messages from the `taken`th on, through the door once for all, as long as the first step is all they need.
+/// Answers what that step says of the first that needs more; none when it could not be entered.
+#[inline(never)]
+unsafe fn receive_row(
+    engine: *mut circflow_engine,
+    now: u64,
+    arrivals: &mut [circflow_arrival],
+    taken: &mut usize,
+) -> Option<Step> {
+    let mut at = *taken;
+    let row = |core: &mut Engine| {
+        // Once for all, as these steps arm no timer and queue nothing.
+        if let Err(step) = core.enter_receive::<false>(now) {
+            return Some(step);
+        }
+        while let Some(circflow_arrival { circuit, message, verdict }) = arrivals.get_mut(at) {
             message::fits(message).then_some(())?;
-            let done = match core.receive_quick::<false>(now, id, command, message.hop, message.stream_id) {
-                Step::Done(done) => done,
-                // SAFETY: the contract of this floor, which the caller keeps.
-                Step::OnLeg => core.receive_early_quick::<false>(id, &unsafe { message::read(message) }.ok()?)?,
-                // SAFETY: as above.
-                Step::Switch => core.receive_switch_quick::<false>(id, unsafe { message::switch(message) }?)?,
-                Step::Watched | Step::Run | Step::Other => return None,
-            };
+            let command = Command(message.command);
+            let step = core.receive_entered::<false>(now, circuit.id(), command, message.hop, message.stream_id);
+            let Step::Done(done) = step else { return Some(step) };
             // SAFETY: a verdict of the caller's.
             unsafe { message::write_verdict(verdict, &done) };
-            *taken += 1;
+            at += 1;
         }
-        Some(())
+        None
     };
     // SAFETY: the contract of this floor, which the caller keeps.
-    let _ = unsafe { door::try_enter(engine, row) };
+    let step = unsafe { door::try_enter(engine, row) };
+    *taken = at;
+    step
 }
 
 /// A message that was fed, each step of which goes through the door for itself: the first, which is all there is to
