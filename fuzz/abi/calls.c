@@ -232,27 +232,54 @@ static void receive(int at, circflow_circuit_id id, const circflow_message *mess
         (void)is_held(&verdict, message);
 }
 
-/* What is on its way to one end arrives there, a few cells at a time. */
+/* Feeds messages in one call, and again from behind each that is refused. */
+static void receive_many(int at, circflow_arrival *arrivals, size_t count)
+{
+    size_t next = 0;
+    while (next < count) {
+        size_t taken = count + 1;
+        (void)DONE(circflow_circuit_receive_many(of(at), h.now, arrivals + next, count - next, &taken));
+        if (taken > count - next)
+            abort();
+        for (size_t end = next + taken; next < end; next++)
+            (void)is_held(&arrivals[next].verdict, &arrivals[next].message);
+        next++;
+    }
+}
+
+/* What is on its way to one end arrives there, a few cells at a time: one by one, or all in one call. */
 static void arrive(int at)
 {
-    int slot = take8() % SLOTS, count = 1 + take8() % 16;
-    cell in;
-    while (count-- > 0 && wire_take(at, slot, &in)) {
-        circflow_message message;
-        uint8_t *body = malloc((size_t)in.body_len + !in.body_len);
-        if (body == NULL)
+    enum { ARRIVALS = 16 };
+    static cell in[ARRIVALS];
+    circflow_arrival arrivals[ARRIVALS];
+    uint8_t *bodies[ARRIVALS], how = 0;
+    int slot = take8() % SLOTS;
+    size_t count = 0, wanted;
+    how = take8();
+    wanted = 1 + how % ARRIVALS;
+    memset(arrivals, 0, sizeof arrivals);
+    for (; count < wanted && wire_take(at, slot, &in[count]); count++) {
+        circflow_message *message = &arrivals[count].message;
+        bodies[count] = malloc((size_t)in[count].body_len + !in[count].body_len);
+        if (bodies[count] == NULL)
             abort();
-        memcpy(body, in.body, in.body_len);
-        memset(&message, 0, sizeof message);
-        message.command = in.command;
-        message.hop = at == 0 ? HOPS : 0;
-        message.stream_id = in.stream_id;
-        message.body = body;
-        message.body_len = in.body_len;
-        message.cell_digest = in.tag;
-        message.cell_digest_len = sizeof in.tag;
-        receive(at, h.nodes[at].ends[slot].id, &message);
-        free(body);
+        memcpy(bodies[count], in[count].body, in[count].body_len);
+        arrivals[count].circuit = h.nodes[at].ends[slot].id;
+        message->command = in[count].command;
+        message->hop = at == 0 ? HOPS : 0;
+        message->stream_id = in[count].stream_id;
+        message->body = bodies[count];
+        message->body_len = in[count].body_len;
+        message->cell_digest = in[count].tag;
+        message->cell_digest_len = sizeof in[count].tag;
+    }
+    if (how & 128)
+        receive_many(at, arrivals, count);
+    for (size_t i = 0; i < count; i++) {
+        if (!(how & 128))
+            receive(at, arrivals[i].circuit, &arrivals[i].message);
+        free(bodies[i]);
     }
 }
 

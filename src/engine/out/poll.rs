@@ -103,8 +103,8 @@ impl Engine {
         }
     }
 
-    /// Takes the first instruction; true when `taker` has one. Handles messages whose turn has come, cells that go on and
-    /// padding cells, which are most; [`Engine::poll`] makes the others.
+    /// Takes the first instruction; true when `taker` has one. Handles messages whose turn has come, cells that go on
+    /// and padding cells, which are most; [`Engine::poll`] makes the others.
     #[inline(always)]
     pub fn poll_into(&mut self, bodies: &mut impl Bodies, taker: &mut impl Taker) -> Result<bool, Error> {
         let given = match self.out.queue.first() {

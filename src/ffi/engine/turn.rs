@@ -95,8 +95,8 @@ pub unsafe extern "C-unwind" fn circflow_engine_drain(
                 // SAFETY: it was written, as there is a body (which may have no bytes).
                 let insn = insn.assume_init_ref();
                 // SAFETY: the host's own function; the core is not borrowed while it runs. A body that is lent stays as
-                // it is, whatever is fed meanwhile, until it is given back: chunks of the pool do not move, and its slot
-                // is nobody else's.
+                // it is, whatever is fed meanwhile, until it is given back: chunks of the pool do not move, and its
+                // slot is nobody else's.
                 call(userdata, insn, body);
                 if insn::has_nonce(insn) {
                     buffer.zeroize();
