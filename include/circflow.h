@@ -1910,8 +1910,8 @@ typedef struct circflow_arrival {
 
 /* Feeds many messages at once, in the order of the array, which is that of their arrival: all that a read of a channel
  * has brought, of one circuit or several. It does the same as circflow_circuit_receive() for each, and costs less. (As
- * you drain only after it, a message that makes others ready comes before them, and those behind it are held until they
- * are taken. If most messages come in disorder, feed one by one and drain in between.)
+ * you drain only after it, a message that makes others ready comes before them, and those behind it are held until
+ * they are taken. If most messages come in disorder, feed one by one and drain in between.)
  *
  * It ends at the first message that circflow does not take, and answers as circflow_circuit_receive() does about that
  * one. Those before it have their verdicts: act on them first. Then act on the status, and call again with the rest:
@@ -1922,7 +1922,8 @@ typedef struct circflow_arrival {
  * @param taken_out  Messages that were taken: `count` when the answer is CIRCFLOW_OK, otherwise the index of the one
  *                   that was not.
  *
- * Own statuses: those of circflow_circuit_receive(), about arrivals[*taken_out].
+ * Own statuses: those of circflow_circuit_receive(), about arrivals[*taken_out]. CIRCFLOW_ERR_NULL: taken_out, or
+ * arrivals with a count; nothing was fed.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_receive_many(struct circflow_engine *engine,

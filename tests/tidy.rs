@@ -300,7 +300,7 @@ fn files_and_lines_are_short() {
 #[test]
 fn examples_keep_their_size() {
     let mut found = String::new();
-    for (path, most) in [("examples/hello.c", 60), ("examples/tunnel.c", 350)] {
+    for (path, most) in [("examples/hello.c", 60), ("examples/tunnel.c", 370)] {
         let text = fs::read_to_string(root().join(path)).unwrap();
         let (lines, columns) = (text.lines().count(), text.lines().map(|line| line.chars().count()).max().unwrap_or(0));
         if lines > most || columns > COLUMNS_MAX {

@@ -1,10 +1,12 @@
 //! Relay messages as they come and as they are delivered, and the [`Store`] of [`Lane`]s where they wait in between.
 
+mod bodies;
 mod lanes;
 mod store;
 
+pub use bodies::{Bodies, Lend};
 pub use lanes::Lanes;
-pub use store::{cost_of, Bodies, Lane, Lend, Store, COPY_COST, NOTHING, TOKEN_COST_MIN};
+pub use store::{cost_of, Lane, Store, COPY_COST, NOTHING, TOKEN_COST_MIN};
 
 use crate::base::Id;
 use crate::wire::Command;

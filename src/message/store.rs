@@ -4,7 +4,7 @@
 //! A [`Lane`] is a list of messages whose numbers only grow. A leg delivers in order, so each leg has one lane, and the
 //! set merges the first messages of its lanes: no heap, no sorting, no memory for gaps.
 
-use super::{Delivery, Message, Token, TooSmall};
+use super::{Bodies, Delivery, Message, Token, TooSmall};
 use crate::base::pool::{Pool, Slot};
 use crate::base::{limits, Budget, Id, Nanos};
 use crate::wire::{cell::CELL_BODY_LEN, Command};
@@ -86,60 +86,6 @@ pub struct Store {
     /// Number of looks at messages, for tests of how much one call does.
     #[cfg(test)]
     pub looks: std::cell::Cell<u64>,
-}
-
-/// How the body of a message is taken.
-pub trait Bodies {
-    /// Takes the body. True when it is read where it lies: until [`Store::give_back`], which the caller calls before it
-    /// takes the next.
-    fn take(&mut self, body: &[u8]) -> Result<bool, TooSmall>;
-
-    /// The body that was taken, of `len` bytes.
-    fn taken<'s>(&'s self, store: &'s Store, len: u16) -> &'s [u8];
-
-    /// Where a body is written that no message has.
-    fn buffer(&mut self) -> &mut [u8];
-}
-
-/// Copies it.
-impl Bodies for &mut [u8] {
-    #[inline(always)]
-    fn take(&mut self, body: &[u8]) -> Result<bool, TooSmall> {
-        self.get_mut(..body.len()).ok_or(TooSmall)?.copy_from_slice(body);
-        Ok(false)
-    }
-
-    fn taken<'s>(&'s self, _: &'s Store, len: u16) -> &'s [u8] {
-        self.get(..usize::from(len)).unwrap_or_default()
-    }
-
-    fn buffer(&mut self) -> &mut [u8] {
-        self
-    }
-}
-
-/// Leaves it where it is, lent to who reads it: see [`Store::lent`].
-pub struct Lend<'b> {
-    /// For other bodies.
-    pub buffer: &'b mut [u8],
-    /// Where the body lies that was lent.
-    pub lies_at: Option<*const u8>,
-}
-
-impl Bodies for Lend<'_> {
-    #[inline(always)]
-    fn take(&mut self, body: &[u8]) -> Result<bool, TooSmall> {
-        self.lies_at = Some(body.as_ptr());
-        Ok(true)
-    }
-
-    fn taken<'s>(&'s self, store: &'s Store, _: u16) -> &'s [u8] {
-        store.lent()
-    }
-
-    fn buffer(&mut self) -> &mut [u8] {
-        self.buffer
-    }
 }
 
 /// A message in its lane. Its own number is kept by the message before it, or by the lane if it is the first.
@@ -340,7 +286,7 @@ impl Store {
         }))
     }
 
-    /// The body that is [lent](Lend), or nothing. It neither moves nor changes until [`Store::give_back`], whatever
+    /// The body that is [lent](super::Lend), or nothing. It neither moves nor changes until [`Store::give_back`], whatever
     /// else is done with the store.
     #[inline(always)]
     pub fn lent(&self) -> &[u8] {

@@ -1,0 +1,57 @@
+//! The two ways in which the body of a held message is taken: it is copied, or lent where it lies.
+
+use super::{Store, TooSmall};
+
+/// How the body of a message is taken.
+pub trait Bodies {
+    /// Takes the body. True when it is read where it lies: until [`Store::give_back`], which the caller calls before it
+    /// takes the next.
+    fn take(&mut self, body: &[u8]) -> Result<bool, TooSmall>;
+
+    /// The body that was taken, of `len` bytes.
+    fn taken<'s>(&'s self, store: &'s Store, len: u16) -> &'s [u8];
+
+    /// Where a body is written that no message has.
+    fn buffer(&mut self) -> &mut [u8];
+}
+
+/// Copies it.
+impl Bodies for &mut [u8] {
+    #[inline(always)]
+    fn take(&mut self, body: &[u8]) -> Result<bool, TooSmall> {
+        self.get_mut(..body.len()).ok_or(TooSmall)?.copy_from_slice(body);
+        Ok(false)
+    }
+
+    fn taken<'s>(&'s self, _: &'s Store, len: u16) -> &'s [u8] {
+        self.get(..usize::from(len)).unwrap_or_default()
+    }
+
+    fn buffer(&mut self) -> &mut [u8] {
+        self
+    }
+}
+
+/// Leaves it where it is, lent to who reads it: see [`Store::lent`].
+pub struct Lend<'b> {
+    /// For other bodies.
+    pub buffer: &'b mut [u8],
+    /// Where the body lies that was lent.
+    pub lies_at: Option<*const u8>,
+}
+
+impl Bodies for Lend<'_> {
+    #[inline(always)]
+    fn take(&mut self, body: &[u8]) -> Result<bool, TooSmall> {
+        self.lies_at = Some(body.as_ptr());
+        Ok(true)
+    }
+
+    fn taken<'s>(&'s self, store: &'s Store, _: u16) -> &'s [u8] {
+        store.lent()
+    }
+
+    fn buffer(&mut self) -> &mut [u8] {
+        self.buffer
+    }
+}
