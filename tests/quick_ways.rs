@@ -299,7 +299,7 @@ impl Both {
             config.flags = CircuitFlags(config.flags.0 | more.0);
         }
         let now = self.now;
-        if let Ok(id) = self.each(|twin| twin.engine.open_circuit(now, config.clone())) {
+        if let Ok(id) = self.each(|twin| twin.engine.open_circuit(now, config)) {
             self.circuits.push(id);
         }
     }
@@ -472,11 +472,11 @@ impl Both {
     fn compare_figures(&mut self) {
         let (sets, circuits) = (self.sets.clone(), [self.legs.clone(), self.circuits.clone()].concat());
         for set in sets {
-            self.each(|twin| (twin.engine.set_stats(set), twin.engine.room(set)));
+            let _ = self.each(|twin| (twin.engine.set_stats(set), twin.engine.room(set)));
         }
         for id in circuits {
-            self.each(|twin| (twin.engine.leg_stats(id), twin.engine.circuit_stats(id)));
-            self.each(|twin| twin.engine.padder_stats(id, HOPS, 0));
+            let _ = self.each(|twin| (twin.engine.leg_stats(id), twin.engine.circuit_stats(id)));
+            let _ = self.each(|twin| twin.engine.padder_stats(id, HOPS, 0));
         }
         self.each(|twin| twin.engine.stats());
         self.each(|twin| twin.engine.wakes_at());
