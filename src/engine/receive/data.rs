@@ -10,7 +10,7 @@ use crate::wire::Command;
 impl Engine {
     /// Takes DATA of an open stream that is due no SENDME and, on a leg, is next in order. The second step of
     /// receiving, after [`Engine::receive_quick`], for which nothing is due. Answers [`Step::OnLeg`] to DATA on a leg
-    /// that is not next, for [`Engine::receive_data_on_leg`].
+    /// that is not next, or whose set is elsewhere, for [`Engine::receive_data_on_leg`].
     #[inline(always)]
     pub fn receive_data_quick<const WATCHED: bool>(&mut self, id: Id, data: &DataHead) -> Step {
         let now = self.time.clock.latest();
@@ -41,6 +41,13 @@ impl Engine {
                 acks.data();
                 (Owner::Set(set), number, written)
             }
+            Place::Away
+                if config.hops.ends_at(data.hop)
+                    && data.stream_id != 0
+                    && !config.flags.has(CircuitFlags::EXTENDED) =>
+            {
+                return Step::OnLeg
+            }
             _ => return Step::Other,
         };
         let Written { stream, tag: stream_tag, say } = written;
@@ -53,7 +60,8 @@ impl Engine {
         Step::Done(Verdict { number, stream, stream_tag, ..Verdict::of(VerdictKind::Deliver, id, tag) })
     }
 
-    /// Takes DATA on a leg that is too early, or that fills the gap before held messages.
+    /// Takes DATA on a leg that is too early, or that fills the gap before held messages; or on a leg of a set
+    /// elsewhere, to which it crosses.
     pub fn receive_data_on_leg<const WATCHED: bool>(
         &mut self,
         id: Id,
@@ -61,6 +69,9 @@ impl Engine {
         cell_digest: &[u8],
     ) -> Result<Verdict, Error> {
         self.acknowledge(id, message.hop, cell_digest);
+        if self.circuits.get(id).is_some_and(|circuit| circuit.place == Place::Away) {
+            return self.cross_to_home(id, message, false);
+        }
         self.arrive_with_streams::<WATCHED>(id, message)
     }
 }
