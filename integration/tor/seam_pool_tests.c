@@ -1499,7 +1499,7 @@ static const char shut[] =
 
 /* The same, and a padding cell is queued in the meantime, which may not pass. */
 static const char shut_and_padded[] =
-  "02eNqNjssNABAQRHfQFwWoRBUadVeCxAXxCbKHfZdJNnkzW7OmHzMDAFG05wxFUkJxT3Jg9O36MTXxyT3Jifr+q6uQqntp2Q3ZUg3l\n";
+  "02eNqNjrsJACAMRHPqXjqAkziFi9o7gmDjD0UlRV5zEPIuqVnTj1kBgCjaM4YiKaG4Jzkw+nb9vDXxyT3Jifr+q5uQqmv92A3Zxg3m\n";
 
 /* constant-rate-100.txt of examples/machines: a cell each 10 ms, of what waits, or padding. */
 static const char constant_rate[] =
@@ -1550,6 +1550,10 @@ stream_mock(streamid_t stream_id, circuit_t *circ, uint8_t command, const char *
     conflux_note_cell_sent(circ->conflux, circ, command);
   if (command == RELAY_COMMAND_DATA)
     (CIRCUIT_IS_ORIGIN(circ) ? TO_ORIGIN_CIRCUIT(circ)->cpath->prev->ccontrol : circ->ccontrol)->inflight++;
+  void (*call)(void) = while_sending;
+  while_sending = NULL;
+  if (call)
+    call();
   return 0;
 }
 
@@ -1715,6 +1719,13 @@ test_hold(void *arg)
   hold_ends();
 }
 
+static void
+start_both(void)
+{
+  read_mock(TO_CONN(&held_streams[0]));
+  read_mock(TO_CONN(&held_streams[1]));
+}
+
 /* Padding that a cell may stand for lets the oldest go; and what is read next is seen. */
 static void
 test_hold_lets_out(void *arg)
@@ -1737,6 +1748,8 @@ test_hold_lets_out(void *arg)
   }
   stream_reads(0, 1);
   held_streams[1].xoff_received = 0;
+  /* Just one, whatever tor does as it goes. */
+  while_sending = start_both;
   pass(10200);
   tt_str_op(take_went(), OP_EQ, "D0");
   pass(10200);
