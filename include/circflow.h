@@ -3291,7 +3291,7 @@ enum circflow_status circflow_padding_remove(struct circflow_engine *engine,
 /* circflow_padding_answered(): a waiting cell counts as the padding. */
 #define CIRCFLOW_ANSWER_REPLACED 2
 
-/* circflow_padding_answered(): you let one waiting cell out, past the block. It was reported when it was queued; a cell
+/* circflow_padding_answered(): you let one waiting cell out, past the block. It was reported when it was queued. One
  * that waited in its stream is reported now, right before this answer. */
 #define CIRCFLOW_ANSWER_RELEASED 3
 

@@ -1514,14 +1514,14 @@ static char
 letter_of(uint8_t command)
 {
   switch (command) {
-    case RELAY_COMMAND_BEGIN: return 'B';
-    case RELAY_COMMAND_CONNECTED: return 'C';
-    case RELAY_COMMAND_DATA: return 'D';
-    case RELAY_COMMAND_END: return 'E';
-    case RELAY_COMMAND_XON: return 'X';
-    case RELAY_COMMAND_SENDME: return 'S';
-    case RELAY_COMMAND_CONFLUX_SWITCH: return 'W';
-    case RELAY_COMMAND_DROP: return 'P';
+    case RELAY_COMMAND_BEGIN: return 'b';
+    case RELAY_COMMAND_CONNECTED: return 'c';
+    case RELAY_COMMAND_DATA: return 'd';
+    case RELAY_COMMAND_END: return 'e';
+    case RELAY_COMMAND_XON: return 'x';
+    case RELAY_COMMAND_SENDME: return 's';
+    case RELAY_COMMAND_CONFLUX_SWITCH: return 'w';
+    case RELAY_COMMAND_DROP: return 'p';
     default: return '?';
   }
 }
@@ -1690,23 +1690,23 @@ test_hold(void *arg)
   tt_str_op(take_went(), OP_EQ, "");
   relay_send_command_from_edge(0, client(0), RELAY_COMMAND_SENDME, NULL, 0, paths[0].client->cpath->prev);
   tt_int_op(stream_says(1, RELAY_COMMAND_SENDME), OP_EQ, 0);
-  tt_str_op(take_went(), OP_EQ, "S0S0");
+  tt_str_op(take_went(), OP_EQ, "s0s0");
   pass(50000);
   tt_str_op(take_went(), OP_EQ, "");
   pass(60000);
-  tt_str_op(take_went(), OP_EQ, "B0X0D0D0");
+  tt_str_op(take_went(), OP_EQ, "b0x0d0d0");
   tt_assert(is_reading[0] && is_reading[1]);
   /* That began the next block. */
   stream_reads(0, 1);
   tt_int_op(stream_says(0, RELAY_COMMAND_END), OP_EQ, 0);
   tt_str_op(take_went(), OP_EQ, "");
   pass(110000);
-  tt_str_op(take_went(), OP_EQ, "E0D0");
+  tt_str_op(take_went(), OP_EQ, "e0d0");
   /* Now there is none. */
   pass(110000);
   tt_int_op(stream_says(1, RELAY_COMMAND_BEGIN), OP_EQ, 0);
   stream_reads(1, 1);
-  tt_str_op(take_went(), OP_EQ, "B0D0");
+  tt_str_op(take_went(), OP_EQ, "b0d0");
   setup_full_capture_of_logs(LOG_INFO);
   pass(1000);
   tt_int_op(stream_says(1, RELAY_COMMAND_END), OP_EQ, 0);
@@ -1714,7 +1714,7 @@ test_hold(void *arg)
   expect_log_msg_containing("blocks 4 held 4 let-out 0 escaped 0");
   tt_str_op(take_went(), OP_EQ, "");
   tt_int_op(stream_says(1, RELAY_COMMAND_END), OP_EQ, 0);
-  tt_str_op(take_went(), OP_EQ, "E0");
+  tt_str_op(take_went(), OP_EQ, "e0");
  done:
   hold_ends();
 }
@@ -1733,14 +1733,14 @@ test_hold_lets_out(void *arg)
   (void) arg;
   hold_at_client(constant_rate);
   pass(10200);
-  tt_str_op(take_went(), OP_EQ, "P0");
+  tt_str_op(take_went(), OP_EQ, "p0");
   stream_says(0, RELAY_COMMAND_BEGIN);
   stream_reads(0, 2);
   held_streams[1].xoff_received = 1;
   stream_reads(1, 1);
   tt_str_op(take_went(), OP_EQ, "");
   tt_assert(!is_reading[0]);
-  static const char *const expected[] = { "B0", "D0", "D0", "P0", "P0" };
+  static const char *const expected[] = { "b0", "d0", "d0", "p0", "p0" };
   for (size_t i = 0; i < ARRAY_LENGTH(expected); i++) {
     pass(10200);
     tt_str_op(take_went(), OP_EQ, expected[i]);
@@ -1751,11 +1751,11 @@ test_hold_lets_out(void *arg)
   /* Just one, whatever tor does as it goes. */
   while_sending = start_both;
   pass(10200);
-  tt_str_op(take_went(), OP_EQ, "D0");
+  tt_str_op(take_went(), OP_EQ, "d0");
   pass(10200);
-  tt_str_op(take_went(), OP_EQ, "D0");
+  tt_str_op(take_went(), OP_EQ, "d0");
   pass(10200);
-  tt_str_op(take_went(), OP_EQ, "P0");
+  tt_str_op(take_went(), OP_EQ, "p0");
   /* Where cells wait to be written, one of them counts. */
   client(0)->n_chan_cells.n = 1;
   stream_says(0, RELAY_COMMAND_END);
@@ -1763,7 +1763,7 @@ test_hold_lets_out(void *arg)
   tt_str_op(take_went(), OP_EQ, "");
   client(0)->n_chan_cells.n = 0;
   pass(10200);
-  tt_str_op(take_went(), OP_EQ, "E0");
+  tt_str_op(take_went(), OP_EQ, "e0");
   setup_full_capture_of_logs(LOG_INFO);
   circpad_circuit_free_all_machineinfos(client(0));
   expect_log_msg_containing("blocks 1 held 2 let-out 6 escaped 0");
@@ -1782,7 +1782,7 @@ test_hold_padding(void *arg)
   pass(40000);
   tt_str_op(take_went(), OP_EQ, "");
   pass(30000);
-  tt_str_op(take_went(), OP_EQ, "P0B0");
+  tt_str_op(take_went(), OP_EQ, "p0b0");
   tt_assert(!client(0)->marked_for_close);
 
   /* Somebody wants memory. */
@@ -1810,7 +1810,7 @@ test_hold_at_exit(void *arg)
   tt_assert(!is_reading[0]);
   tt_str_op(take_went(), OP_EQ, "");
   pass(110000);
-  tt_str_op(take_went(), OP_EQ, "C0D0");
+  tt_str_op(take_went(), OP_EQ, "c0d0");
   tt_assert(is_reading[0]);
   pass(1000);
   stream_says(0, RELAY_COMMAND_END);
@@ -1826,9 +1826,9 @@ test_hold_exit_lets_out(void *arg)
   hold_at_relay(constant_rate, true);
   stream_reads(1, 1);
   pass(10200);
-  tt_str_op(take_went(), OP_EQ, "D0");
+  tt_str_op(take_went(), OP_EQ, "d0");
   pass(10200);
-  tt_str_op(take_went(), OP_EQ, "P0");
+  tt_str_op(take_went(), OP_EQ, "p0");
  done:
   hold_ends();
 }
@@ -1842,7 +1842,7 @@ test_hold_at_middle(void *arg)
   hold_at_relay(shut, false);
   expect_log_msg_containing("Tor cannot: they go on.");
   stream_says(0, RELAY_COMMAND_CONNECTED);
-  tt_str_op(take_went(), OP_EQ, "C0");
+  tt_str_op(take_went(), OP_EQ, "c0");
   pass(200000);
   mock_clean_saved_logs();
   stream_says(0, RELAY_COMMAND_END);
@@ -1891,21 +1891,21 @@ test_hold_in_set(void *arg)
   hold_in_set(shut, 0);
   set_full(1, true);
   stream_reads(0, 1);
-  tt_str_op(take_went(), OP_EQ, "D0");
+  tt_str_op(take_went(), OP_EQ, "d0");
   pass(1000);
   /* The first is blocked; the second has room. */
   set_full(1, false);
   stream_reads(0, 1);
   stream_says(1, RELAY_COMMAND_BEGIN);
-  tt_str_op(take_went(), OP_EQ, "W1D1B1");
+  tt_str_op(take_went(), OP_EQ, "w1d1b1");
   /* Neither has room, and the stream stops. What is no DATA goes on the leg that sends. */
   set_full(1, true);
   stream_reads(0, 1);
   stream_says(1, RELAY_COMMAND_END);
-  tt_str_op(take_went(), OP_EQ, "E1");
+  tt_str_op(take_went(), OP_EQ, "e1");
   tt_assert(!is_reading[0]);
   pass(110000);
-  tt_str_op(take_went(), OP_EQ, "W0D0");
+  tt_str_op(take_went(), OP_EQ, "w0d0");
   tt_assert(is_reading[0] && is_reading[1]);
   /* Now that is the blocked one. */
   pass(1000);
@@ -1913,7 +1913,7 @@ test_hold_in_set(void *arg)
   stream_reads(0, 1);
   tt_str_op(take_went(), OP_EQ, "");
   pass(110000);
-  tt_str_op(take_went(), OP_EQ, "B0D0");
+  tt_str_op(take_went(), OP_EQ, "b0d0");
   /* It is a SENDME that makes room; what was said before is first. */
   pass(1000);
   stream_says(1, RELAY_COMMAND_END);
@@ -1921,7 +1921,7 @@ test_hold_in_set(void *arg)
   tt_str_op(take_went(), OP_EQ, "");
   set_full(1, false);
   read_mock(TO_CONN(&held_streams[0]));
-  tt_str_op(take_went(), OP_EQ, "W1E1D1");
+  tt_str_op(take_went(), OP_EQ, "w1e1d1");
  done:
   hold_ends();
 }
@@ -1937,11 +1937,11 @@ test_hold_set_lets_out(void *arg)
   stream_reads(0, 1);
   tt_str_op(take_went(), OP_EQ, "");
   pass(10200);
-  tt_str_op(take_went(), OP_EQ, "D1");
+  tt_str_op(take_went(), OP_EQ, "d1");
   stream_says(0, RELAY_COMMAND_BEGIN);
   stream_reads(0, 2);
   tt_str_op(take_went(), OP_EQ, "");
-  static const char *const expected[] = { "B1", "D1", "D1", "P1" };
+  static const char *const expected[] = { "b1", "d1", "d1", "p1" };
   for (size_t i = 0; i < ARRAY_LENGTH(expected); i++) {
     pass(10200);
     tt_str_op(take_went(), OP_EQ, expected[i]);
@@ -1949,7 +1949,7 @@ test_hold_set_lets_out(void *arg)
   stream_says(0, RELAY_COMMAND_END);
   stream_says(1, RELAY_COMMAND_END);
   pass(10200);
-  tt_str_op(take_went(), OP_EQ, "E1");
+  tt_str_op(take_went(), OP_EQ, "e1");
   /* The leg that sends is lost, and the set with it. */
   circuit_mark_for_close(client(1), END_CIRC_REASON_FINISHED);
   tt_assert(client(0)->marked_for_close);
