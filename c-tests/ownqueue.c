@@ -214,6 +214,25 @@ static void the_machine_hears_of_three_of_them(void **state)
     }
 }
 
+/* A host whose messages wait in their streams reports a cell when it lets it out: once, and it is no padding. */
+static void a_cell_may_be_reported_as_it_goes(void **state)
+{
+    circflow_insn_padding asked;
+    (void)state;
+    pad("gate-1-11", 0);
+    drop();
+    is_block(&at(0)->at[0], 1);
+    other();
+    asked = host_first(at(10), CIRCFLOW_INSN_PADDING)->detail.padding;
+    uint64_t before = stats().normal_sent;
+    OK(circflow_circuit_cell_queued(RELAY, world.now, CIRCUIT, CIRCFLOW_CMD_DATA, 0));
+    OK(answer(&asked, CIRCFLOW_ANSWER_RELEASED));
+    OK(circflow_circuit_cells_written(RELAY, world.now, CIRCUIT, 1));
+    assert_int_equal(stats().normal_sent - before, 1);
+    assert_int_equal(stats().replaced, 1);
+    assert_int_equal(stats().padding_sent, 0);
+}
+
 static void answers_nobody_asked_for(void **state)
 {
     circflow_insn_padding asked, wrong;
@@ -352,6 +371,7 @@ int main(void)
         TEST(is_asked_about_each_padding_cell),
         TEST(four_answers_and_what_they_count),
         TEST(the_machine_hears_of_three_of_them),
+        TEST(a_cell_may_be_reported_as_it_goes),
         TEST(answers_nobody_asked_for),
         TEST(a_question_goes_with_its_padder),
         TEST(so_many_questions_stay_open),

@@ -1684,8 +1684,8 @@ enum circflow_status circflow_engine_set_record_sink(struct circflow_engine *eng
 
 /* circflow_circuit_config.flags: you keep the cells that padding blocks. circflow holds no messages for this circuit.
  * It tells you when to block (CIRCFLOW_INSN_BLOCK, CIRCFLOW_INSN_UNBLOCK), and asks you about each padding cell
- * (CIRCFLOW_PADDING_ASKS). It is meant for a relay whose queue also has cells that pass. It cannot be changed once
- * there is a padder. */
+ * (CIRCFLOW_PADDING_ASKS). It is meant for a relay whose queue also has cells that pass, and for a host that leaves
+ * DATA in its streams until it can go. It cannot be changed once there is a padder. */
 #define CIRCFLOW_CIRCUIT_OWN_QUEUE 32
 
 /* circflow_circuit_config.flags: circflow runs the circuit. It counts DATA, sends and checks SENDMEs, keeps the
@@ -3325,7 +3325,8 @@ enum circflow_status circflow_padding_remove(struct circflow_engine *engine,
 /* circflow_padding_answered(): a waiting cell counts as the padding. */
 #define CIRCFLOW_ANSWER_REPLACED 2
 
-/* circflow_padding_answered(): you let one waiting cell out, past the block. */
+/* circflow_padding_answered(): you let one waiting cell out, past the block. It was reported when it was queued. One
+ * that waited in its stream is reported now, right before this answer. */
 #define CIRCFLOW_ANSWER_RELEASED 3
 
 /* circflow_padding_answered(): you did nothing. The machine does not hear of it. */

@@ -100,7 +100,8 @@ fi
 # circflow_zero_edit.h.
 wrapped="circpad_deliver_recognized_relay_cell_events circpad_deliver_unrecognized_cell_events
     circpad_deliver_sent_relay_cell_events circpad_check_received_cell circpad_machine_event_circ_built
-    circpad_circuit_free_all_machineinfos circpad_free_all circuitmux_notify_xmit_cells relay_metrics_get_stores"
+    circpad_circuit_free_all_machineinfos circpad_free_all circuitmux_notify_xmit_cells relay_metrics_get_stores
+    circuit_get_package_window connection_edge_send_command"
 [ "$kind" != debug ] || wrapped="$wrapped conflux_send_switch_command"
 
 if [ "$kind" = trace ]; then
@@ -122,6 +123,10 @@ if [ -n "$library" ]; then
     # What configure has found stands there as well.
     found=$(sed -n 's/^LIBS = //p' "$folder/Makefile")
     set -- LIBS="$(printf -- '-Wl,--wrap=%s ' $wrapped)$library $needs $found"
+    # In the test program it is a variable, so that tests can take its place.
+    link='$(CCLD) $(AM_CFLAGS) $(CFLAGS) $(src_app_tor_LDFLAGS) $(LDFLAGS)'
+    [ "$kind" = trace ] ||
+        set -- "$@" src_app_tor_LINK="$link -Wl,--wrap=relay_send_command_from_edge_ -o \$@"
 fi
 unset MAKEFLAGS MFLAGS MAKELEVEL # What our make was given is not meant for tor's.
 # What autotools made came with the source, and is taken as it is. By their times make would have it made anew in a copy

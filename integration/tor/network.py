@@ -107,7 +107,8 @@ class Ports:
 
 # What the adapter takes from its environment, and what it is called in torrc, where tor has the patch.
 TORRC = {"CIRCFLOW_ALGORITHM": "CircflowLegAlgorithm", "CIRCFLOW_TRACE": "TestingCircflowTrace",
-         "CIRCFLOW_TOR_PADDING_CLIENT": "CircflowPaddingClient", "CIRCFLOW_TOR_PADDING_RELAY": "CircflowPaddingRelay"}
+         "CIRCFLOW_TOR_PADDING_CLIENT": "CircflowPaddingClient", "CIRCFLOW_TOR_PADDING_RELAY": "CircflowPaddingRelay",
+         "CIRCFLOW_TOR_PADDING_HOP": "CircflowPaddingHop"}
 
 
 @functools.cache

@@ -29,4 +29,8 @@ seam_pad_with(const char *path)
   seam_set("CIRCFLOW_TOR_PADDING_RELAY", path);
 }
 
+/* Does padding keep what is sent? Where no line of tor is changed, it was asked by then. */
+#define seam_is_held(stream_id, circ, command, body, len, layer) \
+  ((void) (stream_id), (void) (body), (void) (len), (void) (layer), false)
+
 #endif /* !defined(TOR_SEAM_OPTIONS_H) */

@@ -18,6 +18,7 @@
 
 #include "app/config/config.h"
 #include "core/crypto/relay_crypto.h"
+#include "core/mainloop/connection.h"
 #include "core/mainloop/mainloop.h"
 #include "core/or/circuitbuild.h"
 #include "core/or/channel.h"
@@ -32,6 +33,7 @@
 #include "core/or/conflux_st.h"
 #include "core/or/conflux_util.h"
 #include "core/or/congestion_control_st.h"
+#include "core/or/connection_edge.h"
 #include "core/or/congestion_control_common.h"
 #include "core/or/cpath_build_state_st.h"
 #include "core/or/crypt_path.h"
@@ -1372,13 +1374,12 @@ padding_arrives(void)
   return msg.command;
 }
 
-/* A leg with a padder at each end, from its negotiation to its end: each hook is used so many times. */
+/* Clients and relays pad with a machine, and tor's own machines are none. */
 static void
-test_padding(void *arg)
+padding_begins(const char *machine)
 {
-  (void) arg;
   const char *path = get_fname("machine");
-  write_str_to_file(path, netflow, 0);
+  write_str_to_file(path, machine, 0);
   seam_pad_with(path);
   set_up();
   monotime_enable_test_mocking();
@@ -1386,8 +1387,29 @@ test_padding(void *arg)
   timers_initialize();
   MOCK(node_get_by_id, padding_node_mock);
   get_options_mutable()->CircuitPadding = 1;
-  origin_padding_machines = smartlist_new();
-  relay_padding_machines = smartlist_new();
+  if (!origin_padding_machines)
+    origin_padding_machines = smartlist_new();
+  if (!relay_padding_machines)
+    relay_padding_machines = smartlist_new();
+}
+
+static void
+padding_ends(void)
+{
+  teardown_capture_of_logs();
+  UNMOCK(node_get_by_id);
+  middle = NULL;
+  tear_down();
+  circpad_free_all();
+  monotime_disable_test_mocking();
+}
+
+/* A leg with a padder at each end, from its negotiation to its end: each hook is used so many times. */
+static void
+test_padding(void *arg)
+{
+  (void) arg;
+  padding_begins(netflow);
   tt_assert(launch_new_set(1));
   middle = new_exit();
   paths[1].exit = middle, paths[0].exit = NULL;
@@ -1466,12 +1488,493 @@ test_padding(void *arg)
   pass(20000000);
   tt_int_op(n_on_wire, OP_EQ, 0);
  done:
-  teardown_capture_of_logs();
-  UNMOCK(node_get_by_id);
-  middle = NULL;
-  tear_down();
-  circpad_free_all();
-  monotime_disable_test_mocking();
+  padding_ends();
+}
+
+/* ---- What padding holds back ---- */
+
+/* After a cell that is no padding, nothing goes for 100 ms. */
+static const char shut[] =
+  "02eNqNjMEJACAMxHJdTOdxCsf2KSIKLX00n0AegYhdSYLZfpZRZazunHL2778B5W0EzQ==\n";
+
+/* The same, and a padding cell is queued in the meantime, which may not pass. */
+static const char shut_and_padded[] =
+  "02eNqNjrsJACAMRHPqXjqAkziFi9o7gmDjD0UlRV5zEPIuqVnTj1kBgCjaM4YiKaG4Jzkw+nb9vDXxyT3Jifr+q5uQqmv92A3Zxg3m\n";
+
+/* constant-rate-100.txt of examples/machines: a cell each 10 ms, of what waits, or padding. */
+static const char constant_rate[] =
+  "02eNqNjMkJwCAABHdNHeki/4iVWIpP+7IIqxFFVDwQdD4DA7shVlAJa3iKSALmbxUUOVyg/fupwXtI0e/J9m2dnHwYAglozRrp\n";
+
+/* A letter for each cell that tor has sent, and the number of its path. */
+static char went[256];
+static edge_connection_t held_streams[2];
+static bool is_reading[2];
+
+static char
+letter_of(uint8_t command)
+{
+  switch (command) {
+    case RELAY_COMMAND_BEGIN: return 'b';
+    case RELAY_COMMAND_CONNECTED: return 'c';
+    case RELAY_COMMAND_DATA: return 'd';
+    case RELAY_COMMAND_END: return 'e';
+    case RELAY_COMMAND_XON: return 'x';
+    case RELAY_COMMAND_SENDME: return 's';
+    case RELAY_COMMAND_CONFLUX_SWITCH: return 'w';
+    case RELAY_COMMAND_DROP: return 'p';
+    default: return '?';
+  }
+}
+
+/* What tor's own function does, as far as sets, padding and windows see it. */
+static int
+stream_mock(streamid_t stream_id, circuit_t *circ, uint8_t command, const char *body, size_t len, crypt_path_t *layer,
+            const char *file, int line)
+{
+  (void) file, (void) line;
+  if (seam_is_held(stream_id, circ, command, body, len, layer))
+    return circ->marked_for_close ? -1 : 0;
+  if (circ->conflux && conflux_should_multiplex(command))
+    circ = conflux_decide_circ_for_send(circ->conflux, circ, command);
+  if (!circ || circ->marked_for_close)
+    return -1;
+  int path = 0;
+  while (path < n_paths && paths[path].client != (void *) circ && paths[path].exit != (void *) circ)
+    path++;
+  size_t at = strlen(went);
+  tor_assert(at + 3 < sizeof(went));
+  if (command != RELAY_COMMAND_PADDING_NEGOTIATE && command != RELAY_COMMAND_PADDING_NEGOTIATED)
+    tor_snprintf(went + at, sizeof(went) - at, "%c%d", letter_of(command), path);
+  circpad_deliver_sent_relay_cell_events(circ, command);
+  if (circ->conflux)
+    conflux_note_cell_sent(circ->conflux, circ, command);
+  if (command == RELAY_COMMAND_DATA)
+    (CIRCUIT_IS_ORIGIN(circ) ? TO_ORIGIN_CIRCUIT(circ)->cpath->prev->ccontrol : circ->ccontrol)->inflight++;
+  void (*call)(void) = while_sending;
+  while_sending = NULL;
+  if (call)
+    call();
+  return 0;
+}
+
+/* What was sent since somebody asked. */
+static const char *
+take_went(void)
+{
+  static char taken[sizeof(went)];
+  strlcpy(taken, went, sizeof(taken));
+  went[0] = 0;
+  return taken;
+}
+
+/* Tor sends at once what it has read already. */
+static void
+read_mock(connection_t *conn)
+{
+  is_reading[TO_EDGE_CONN(conn) == &held_streams[1]] = true;
+  if (connection_get_inbuf_len(conn) > 0)
+    connection_edge_package_raw_inbuf(TO_EDGE_CONN(conn), 1, NULL);
+}
+
+static void
+stop_mock(connection_t *conn)
+{
+  is_reading[TO_EDGE_CONN(conn) == &held_streams[1]] = false;
+}
+
+/* Two streams of a circuit, which is the first leg of a set if there is one. */
+static void
+hold_streams_of(circuit_t *circ)
+{
+  memset(held_streams, 0, sizeof(held_streams));
+  for (int i = 0; i < 2; i++) {
+    edge_connection_t *stream = &held_streams[i];
+    stream->base_.magic = EDGE_CONNECTION_MAGIC;
+    stream->base_.type = CONN_TYPE_EXIT;
+    stream->base_.state = EXIT_CONN_STATE_OPEN;
+    stream->base_.inbuf = buf_new();
+    stream->stream_id = (streamid_t) (i + 1);
+    stream->package_window = 500;
+    stream->on_circuit = circ;
+    is_reading[i] = true;
+    if (i > 0)
+      stream->next_stream = &held_streams[0];
+    if (!CIRCUIT_IS_ORIGIN(circ)) {
+      TO_OR_CIRCUIT(circ)->n_streams = stream;
+      continue;
+    }
+    stream->cpath_layer = TO_ORIGIN_CIRCUIT(circ)->cpath->prev;
+    if (circ->conflux)
+      conflux_update_p_streams(TO_ORIGIN_CIRCUIT(circ), stream);
+    else
+      TO_ORIGIN_CIRCUIT(circ)->p_streams = stream;
+  }
+}
+
+/* What a stream has read, in so many cells, and what tor does then. */
+static void
+stream_reads(int i, int cells)
+{
+  static const char bytes[RELAY_PAYLOAD_SIZE_MAX];
+  for (; cells > 0; cells--)
+    buf_add(held_streams[i].base_.inbuf, bytes, cells > 1 ? sizeof(bytes) : 20);
+  if (is_reading[i])
+    connection_edge_package_raw_inbuf(&held_streams[i], 1, NULL);
+}
+
+static int
+stream_says(int i, uint8_t command)
+{
+  return connection_edge_send_command(&held_streams[i], command, "body", 4);
+}
+
+static void
+hold_begins(const char *machine)
+{
+  padding_begins(machine);
+  went[0] = 0;
+  MOCK(connection_start_reading, read_mock);
+  MOCK(connection_stop_reading, stop_mock);
+}
+
+static void
+hold_ends(void)
+{
+  for (int i = 0; i < 2; i++)
+    buf_free(held_streams[i].base_.inbuf);
+  padding_ends();
+  UNMOCK(connection_start_reading);
+  UNMOCK(connection_stop_reading);
+}
+
+/* A client's circuit in no set, with two streams, and its machine has begun. */
+static void
+hold_at_client(const char *machine)
+{
+  hold_begins(machine);
+  MOCK(relay_send_command_from_edge_, stream_mock);
+  new_client(CIRCUIT_PURPOSE_C_GENERAL);
+  n_paths = 1;
+  hold_streams_of(client(0));
+  circpad_machine_event_circ_built(paths[0].client);
+  pass(1000);
+}
+
+/* A relay's, which a client has asked for padding. */
+static void
+hold_at_relay(const char *machine, bool is_exit)
+{
+  static channel_t next;
+  uint8_t question[8] = { 0, 2, 200 };
+  relay_msg_t msg = { .command = RELAY_COMMAND_PADDING_NEGOTIATE, .length = sizeof(question), .body = question };
+  hold_begins(machine);
+  MOCK(relay_send_command_from_edge_, stream_mock);
+  circuit_t *circ = TO_CIRCUIT(new_exit());
+  n_paths = 1;
+  hold_streams_of(circ);
+  circ->n_chan = is_exit ? NULL : &next;
+  circpad_check_received_cell(&msg, circ, NULL);
+  pass(1000);
+}
+
+/* Everything that streams say waits, in order, and DATA behind; control goes. */
+static void
+test_hold(void *arg)
+{
+  (void) arg;
+  hold_at_client(shut);
+  tt_int_op(stream_says(0, RELAY_COMMAND_BEGIN), OP_EQ, 0);
+  stream_reads(0, 2);
+  tt_assert(!is_reading[0] && !is_reading[1]);
+  tt_int_op(stream_says(1, RELAY_COMMAND_XON), OP_EQ, 0);
+  tt_str_op(take_went(), OP_EQ, "");
+  relay_send_command_from_edge(0, client(0), RELAY_COMMAND_SENDME, NULL, 0, paths[0].client->cpath->prev);
+  tt_int_op(stream_says(1, RELAY_COMMAND_SENDME), OP_EQ, 0);
+  tt_str_op(take_went(), OP_EQ, "s0s0");
+  pass(50000);
+  tt_str_op(take_went(), OP_EQ, "");
+  pass(60000);
+  tt_str_op(take_went(), OP_EQ, "b0x0d0d0");
+  tt_assert(is_reading[0] && is_reading[1]);
+  /* That began the next block. */
+  stream_reads(0, 1);
+  tt_int_op(stream_says(0, RELAY_COMMAND_END), OP_EQ, 0);
+  tt_str_op(take_went(), OP_EQ, "");
+  pass(110000);
+  tt_str_op(take_went(), OP_EQ, "e0d0");
+  /* Now there is none. */
+  pass(110000);
+  tt_int_op(stream_says(1, RELAY_COMMAND_BEGIN), OP_EQ, 0);
+  stream_reads(1, 1);
+  tt_str_op(take_went(), OP_EQ, "b0d0");
+  setup_full_capture_of_logs(LOG_INFO);
+  pass(1000);
+  tt_int_op(stream_says(1, RELAY_COMMAND_END), OP_EQ, 0);
+  circpad_circuit_free_all_machineinfos(client(0));
+  expect_log_msg_containing("blocks 4 held 4 let-out 0 escaped 0");
+  tt_str_op(take_went(), OP_EQ, "");
+  tt_int_op(stream_says(1, RELAY_COMMAND_END), OP_EQ, 0);
+  tt_str_op(take_went(), OP_EQ, "e0");
+ done:
+  hold_ends();
+}
+
+static void
+start_both(void)
+{
+  read_mock(TO_CONN(&held_streams[0]));
+  read_mock(TO_CONN(&held_streams[1]));
+}
+
+/* Padding that a cell may stand for lets the oldest go; and what is read next is seen. */
+static void
+test_hold_lets_out(void *arg)
+{
+  (void) arg;
+  hold_at_client(constant_rate);
+  pass(10200);
+  tt_str_op(take_went(), OP_EQ, "p0");
+  stream_says(0, RELAY_COMMAND_BEGIN);
+  stream_reads(0, 2);
+  held_streams[1].xoff_received = 1;
+  stream_reads(1, 1);
+  tt_str_op(take_went(), OP_EQ, "");
+  tt_assert(!is_reading[0]);
+  static const char *const expected[] = { "b0", "d0", "d0", "p0", "p0" };
+  for (size_t i = 0; i < ARRAY_LENGTH(expected); i++) {
+    pass(10200);
+    tt_str_op(take_went(), OP_EQ, expected[i]);
+    tt_assert(is_reading[0] == (i >= 2));
+  }
+  stream_reads(0, 1);
+  held_streams[1].xoff_received = 0;
+  /* Just one, whatever tor does as it goes. */
+  while_sending = start_both;
+  pass(10200);
+  tt_str_op(take_went(), OP_EQ, "d0");
+  pass(10200);
+  tt_str_op(take_went(), OP_EQ, "d0");
+  pass(10200);
+  tt_str_op(take_went(), OP_EQ, "p0");
+  /* Where cells wait to be written, one of them counts. */
+  client(0)->n_chan_cells.n = 1;
+  stream_says(0, RELAY_COMMAND_END);
+  pass(10200);
+  tt_str_op(take_went(), OP_EQ, "");
+  client(0)->n_chan_cells.n = 0;
+  pass(10200);
+  tt_str_op(take_went(), OP_EQ, "e0");
+  setup_full_capture_of_logs(LOG_INFO);
+  circpad_circuit_free_all_machineinfos(client(0));
+  expect_log_msg_containing("blocks 1 held 2 let-out 6 escaped 0");
+ done:
+  hold_ends();
+}
+
+/* Padding that may not pass waits with what is held. */
+static void
+test_hold_padding(void *arg)
+{
+  (void) arg;
+  hold_at_client(shut_and_padded);
+  stream_says(0, RELAY_COMMAND_BEGIN);
+  pass(40000);
+  pass(40000);
+  tt_str_op(take_went(), OP_EQ, "");
+  pass(30000);
+  tt_str_op(take_went(), OP_EQ, "p0b0");
+  tt_assert(!client(0)->marked_for_close);
+
+  /* Somebody wants memory. */
+  pass(1000);
+  for (int i = 0; i < 1000; i++)
+    tt_int_op(stream_says(0, RELAY_COMMAND_END), OP_EQ, 0);
+  tt_assert(!client(0)->marked_for_close);
+  tt_int_op(stream_says(0, RELAY_COMMAND_END), OP_EQ, -1);
+  tt_assert(is_closed_for(client(0), END_CIRC_REASON_RESOURCELIMIT));
+  /* Nothing goes out on a circuit that is closing. */
+  pass(110000);
+  tt_str_op(take_went(), OP_EQ, "");
+ done:
+  hold_ends();
+}
+
+/* An exit holds what goes to the client. */
+static void
+test_hold_at_exit(void *arg)
+{
+  (void) arg;
+  hold_at_relay(shut, true);
+  stream_says(0, RELAY_COMMAND_CONNECTED);
+  stream_reads(0, 1);
+  tt_assert(!is_reading[0]);
+  tt_str_op(take_went(), OP_EQ, "");
+  pass(110000);
+  tt_str_op(take_went(), OP_EQ, "c0d0");
+  tt_assert(is_reading[0]);
+  pass(1000);
+  stream_says(0, RELAY_COMMAND_END);
+  tt_str_op(take_went(), OP_EQ, "");
+ done:
+  hold_ends();
+}
+
+static void
+test_hold_exit_lets_out(void *arg)
+{
+  (void) arg;
+  hold_at_relay(constant_rate, true);
+  stream_reads(1, 1);
+  pass(10200);
+  tt_str_op(take_went(), OP_EQ, "d0");
+  pass(10200);
+  tt_str_op(take_went(), OP_EQ, "p0");
+ done:
+  hold_ends();
+}
+
+/* A relay that cells pass holds nothing, and says so once. */
+static void
+test_hold_at_middle(void *arg)
+{
+  (void) arg;
+  setup_full_capture_of_logs(LOG_NOTICE);
+  hold_at_relay(shut, false);
+  expect_log_msg_containing("Tor cannot: they go on.");
+  stream_says(0, RELAY_COMMAND_CONNECTED);
+  tt_str_op(take_went(), OP_EQ, "c0");
+  pass(200000);
+  mock_clean_saved_logs();
+  stream_says(0, RELAY_COMMAND_END);
+  pass(1000);
+  expect_no_log_entry();
+  TO_CIRCUIT(paths[0].exit)->n_chan = NULL;
+ done:
+  hold_ends();
+}
+
+/* A set of two legs at a client, of which this one pads, and which has been quiet since. */
+static void
+hold_in_set(const char *machine, int padded)
+{
+  seam_choose_by("lowrtt");
+  hold_begins(machine);
+  tor_assert(launch_new_set(2));
+  middle = new_exit();
+  paths[2].exit = middle;
+  n_paths = 3;
+  circpad_machine_event_circ_built(paths[padded].client);
+  pass(1000);
+  n_on_wire = 0;
+  open_leg(0);
+  open_leg(1);
+  deliver_all();
+  tor_assert(is_linked(0, 2));
+  pass(200000);
+  pass(200000);
+  MOCK(relay_send_command_from_edge_, stream_mock);
+  hold_streams_of(client(0));
+}
+
+static void
+set_full(int i, bool is_full)
+{
+  congestion_control_t *cc = paths[i].client->cpath->prev->ccontrol;
+  cc->inflight = is_full ? cc->cwnd : 0;
+}
+
+/* A leg that is blocked has no room, and another takes over. Where none can, the set holds what is said. */
+static void
+test_hold_in_set(void *arg)
+{
+  (void) arg;
+  hold_in_set(shut, 0);
+  set_full(1, true);
+  stream_reads(0, 1);
+  tt_str_op(take_went(), OP_EQ, "d0");
+  pass(1000);
+  /* The first is blocked; the second has room. */
+  set_full(1, false);
+  stream_reads(0, 1);
+  stream_says(1, RELAY_COMMAND_BEGIN);
+  tt_str_op(take_went(), OP_EQ, "w1d1b1");
+  /* Neither has room, and the stream stops. What is no DATA goes on the leg that sends. */
+  set_full(1, true);
+  stream_reads(0, 1);
+  stream_says(1, RELAY_COMMAND_END);
+  tt_str_op(take_went(), OP_EQ, "e1");
+  tt_assert(!is_reading[0]);
+  pass(110000);
+  tt_str_op(take_went(), OP_EQ, "w0d0");
+  tt_assert(is_reading[0] && is_reading[1]);
+  /* Now that is the blocked one. */
+  pass(1000);
+  stream_says(1, RELAY_COMMAND_BEGIN);
+  stream_reads(0, 1);
+  tt_str_op(take_went(), OP_EQ, "");
+  pass(110000);
+  tt_str_op(take_went(), OP_EQ, "b0d0");
+  /* It is a SENDME that makes room; what was said before is first. */
+  pass(1000);
+  stream_says(1, RELAY_COMMAND_END);
+  stream_reads(0, 1);
+  tt_str_op(take_went(), OP_EQ, "");
+  set_full(1, false);
+  read_mock(TO_CONN(&held_streams[0]));
+  tt_str_op(take_went(), OP_EQ, "w1e1d1");
+ done:
+  hold_ends();
+}
+
+/* Padding lets out what a set holds, on the leg whose padding it stands for. The set ends while it holds more. */
+static void
+test_hold_set_lets_out(void *arg)
+{
+  (void) arg;
+  hold_in_set(constant_rate, 1);
+  take_went();
+  set_full(0, true);
+  stream_reads(0, 1);
+  tt_str_op(take_went(), OP_EQ, "");
+  pass(10200);
+  tt_str_op(take_went(), OP_EQ, "d1");
+  stream_says(0, RELAY_COMMAND_BEGIN);
+  stream_reads(0, 2);
+  tt_str_op(take_went(), OP_EQ, "");
+  static const char *const expected[] = { "b1", "d1", "d1", "p1" };
+  for (size_t i = 0; i < ARRAY_LENGTH(expected); i++) {
+    pass(10200);
+    tt_str_op(take_went(), OP_EQ, expected[i]);
+  }
+  stream_says(0, RELAY_COMMAND_END);
+  stream_says(1, RELAY_COMMAND_END);
+  pass(10200);
+  tt_str_op(take_went(), OP_EQ, "e1");
+  /* The leg that sends is lost, and the set with it. */
+  circuit_mark_for_close(client(1), END_CIRC_REASON_FINISHED);
+  tt_assert(client(0)->marked_for_close);
+  tt_int_op(stream_says(1, RELAY_COMMAND_END), OP_EQ, -1);
+  pass(20000);
+  tt_str_op(take_went(), OP_EQ, "");
+ done:
+  hold_ends();
+}
+
+/* A set that holds too much is closed. */
+static void
+test_hold_set_is_full(void *arg)
+{
+  (void) arg;
+  hold_in_set(shut, 0);
+  set_full(1, true);
+  stream_reads(0, 1);
+  pass(1000);
+  for (int i = 0; i < 1000; i++)
+    tt_int_op(stream_says(0, RELAY_COMMAND_END), OP_EQ, 0);
+  tt_int_op(stream_says(0, RELAY_COMMAND_END), OP_EQ, -1);
+  tt_assert(client(0)->marked_for_close && client(1)->marked_for_close);
+ done:
+  hold_ends();
 }
 
 /* The leg that sends takes its set along, with legs that are not linked yet. */
@@ -2143,6 +2646,8 @@ struct testcase_t conflux_pool_tests[] = {
   ONE(due_in_launch), ONE(switched_off), ONE(revived), ONE(low_limits), ONE(no_ack), ONE(streams_shared),
   ONE(streams_too_early),
   ONE(chosen_leg_lost), ONE(closed_by_tor), ONE(client_messages), ONE(oom_sets), ONE(ahead), ONE(relays_beside),
-  ONE(padding), ONE(figures), ONE(algorithm_names), ONE(wait_is_over), ONE(asked_in_between), ONE(alarm),
+  ONE(padding), ONE(hold), ONE(hold_lets_out), ONE(hold_padding), ONE(hold_at_exit),
+  ONE(hold_exit_lets_out), ONE(hold_at_middle), ONE(hold_in_set), ONE(hold_set_lets_out), ONE(hold_set_is_full),
+  ONE(figures), ONE(algorithm_names), ONE(wait_is_over), ONE(asked_in_between), ONE(alarm),
   END_OF_TESTCASES
 };

@@ -88,7 +88,7 @@ static void
 resume_stream(edge_connection_t *stream, const crypt_path_t *hop)
 {
   connection_t *conn = TO_CONN(stream);
-  if (conn->marked_for_close || stream->package_window <= 0 || stream->xoff_received || !edge_uses_cpath(stream, hop))
+  if (conn->marked_for_close || stream->package_window <= 0 || stream->xoff_received || (hop && !edge_uses_cpath(stream, hop)))
     return;
   /* This also sends what has been read already.. */
   connection_start_reading(conn);
@@ -98,15 +98,11 @@ resume_stream(edge_connection_t *stream, const crypt_path_t *hop)
     connection_mark_for_close(conn);
 }
 
-/* Starts all streams of a set, as tor does after a SENDME. Each takes what room there is, so that the first has to be
- * another one each time. */
-static void
-resume_streams(flow_set_t *set)
+/* Starts streams as tor does after a SENDME. Each takes what room there is, so that the first has to be another one each
+ * time. */
+void
+flow_resume_streams(circuit_t *circ, const crypt_path_t *hop)
 {
-  circuit_t *circ = conflux_decide_next_circ(&set->tor);
-  if (!circ)
-    return;
-  const crypt_path_t *hop = conflux_get_destination_hop(circ);
   edge_connection_t *all = CIRCUIT_IS_ORIGIN(circ) ? TO_ORIGIN_CIRCUIT(circ)->p_streams
                                                    : TO_OR_CIRCUIT(circ)->n_streams;
   edge_connection_t *first = all, *stream;
@@ -119,6 +115,16 @@ resume_streams(flow_set_t *set)
     resume_stream(stream, hop);
   for (stream = all; stream && stream != first; stream = stream->next_stream)
     resume_stream(stream, hop);
+}
+
+void
+flow_set_resume(flow_set_t *set)
+{
+  flow_set_hold(set);
+  circuit_t *circ = flow_set_flush_held(set) ? conflux_decide_next_circ(&set->tor) : NULL;
+  if (circ)
+    flow_resume_streams(circ, conflux_get_destination_hop(circ));
+  flow_set_release(set);
 }
 
 static void
@@ -135,9 +141,7 @@ alarm_on_event(mainloop_event_t *event, void *arg)
     flow_set_t *set = smartlist_get(resuming, 0);
     smartlist_del_keeporder(resuming, 0);
     set->is_resuming = false;
-    flow_set_hold(set);
-    resume_streams(set);
-    flow_set_release(set);
+    flow_set_resume(set);
   }
   flow_arm();
 }

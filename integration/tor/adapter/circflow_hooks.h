@@ -22,6 +22,14 @@ void flow_pad_note_sent(circuit_t *circ, uint8_t command);
 /* PADDING_NEGOTIATE and PADDING_NEGOTIATED: true where they are about our machines, and tor's are not to hear of it. */
 bool flow_pad_takes(const relay_msg_t *msg, circuit_t *circ, const crypt_path_t *layer);
 
+/* May DATA be packaged on a circuit? False while padding blocks it: the package window is empty then. */
+bool flow_pad_may_package(circuit_t *circ);
+
+/* A message is to be sent. True where it is kept, as padding blocks the circuit, or where the circuit was closed, as too
+ * many are; it is not to be sent then. A layer of NULL is an exit's. */
+bool flow_pad_holds(streamid_t stream_id, circuit_t *circ, uint8_t command, const char *body, size_t len,
+                    const crypt_path_t *layer);
+
 /* Cells went from a circuit's queue to its channel. */
 void flow_pad_note_written(const circuitmux_t *cmux, circuit_t *circ, unsigned int cells);
 

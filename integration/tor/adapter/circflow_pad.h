@@ -9,14 +9,13 @@
  * The hooks, which circflow_hooks.h lists, hear of a cell before tor's own circuitpadding.c does. Nothing is sent from
  * inside a hook: instructions are taken when the event loop is back.
  *
- * Tor has no place where a circuit's cells could be held back, so a machine's blocks are not carried out. Machines that
- * block do not defend here; the log says so once. */
+ * What a machine's block holds back is in circflow_hold.h. */
 #ifndef TOR_CIRCFLOW_PAD_H
 #define TOR_CIRCFLOW_PAD_H
 
 #include "circflow.h"
+#include "circflow_hold.h"
 #include "circflow_hooks.h"
-#include "ext/ht.h"
 
 /* What the negotiation calls our machines: far from tor's own numbers, which begin at 0. */
 #define PAD_NUMBER 200
@@ -26,17 +25,6 @@
 #define PAD_QUEUED_MAX 1000
 /* Instructions that are carried out before the event loop has its turn. */
 #define PAD_STEPS_MAX 500
-
-/* A circuit with a padder, or one that has asked for it. */
-typedef struct pad_circ_t {
-  HT_ENTRY(pad_circ_t) node;
-  circuit_t *circ;
-  struct circflow_circuit_id id;
-  /* As many as it had when it was built; 0 at a relay. A circuit that is used for something else grows longer, and
-   * whatever goes further than the padder's hop is the same to the padder. */
-  uint8_t hops;
-  bool is_client;
-} pad_circ_t;
 
 static enum { PAD_UNKNOWN, PAD_OFF, PAD_ON } pad_state = PAD_UNKNOWN;
 static struct circflow_engine *pad_engine = NULL;
@@ -50,22 +38,6 @@ static bool pad_is_woken = false;
 static uint64_t pad_armed_ns = CIRCFLOW_NEVER;
 static tor_timer_t *pad_timer = NULL;
 static mainloop_event_t *pad_event = NULL;
-
-static inline int
-pad_eq(const pad_circ_t *a, const pad_circ_t *b)
-{
-  return a->circ == b->circ;
-}
-
-static inline unsigned
-pad_hash(const pad_circ_t *pad)
-{
-  return (unsigned) (((uintptr_t) pad->circ >> 4) * 2654435761u);
-}
-
-static HT_HEAD(pad_map, pad_circ_t) pads = HT_INITIALIZER();
-HT_PROTOTYPE(pad_map, pad_circ_t, node, pad_hash, pad_eq);
-HT_GENERATE2(pad_map, pad_circ_t, node, pad_hash, pad_eq, 0.6, tor_reallocarray_, tor_free_);
 
 static inline uint64_t
 pad_now(void)
@@ -142,16 +114,6 @@ pad_is_on(void)
   return pad_state == PAD_ON;
 }
 
-static inline pad_circ_t *
-pad_of(const circuit_t *circ)
-{
-  pad_circ_t key;
-  if (PREDICT_LIKELY(pad_state != PAD_ON))
-    return NULL;
-  key.circ = (circuit_t *) circ;
-  return HT_FIND(pad_map, &pads, &key);
-}
-
 static pad_circ_t *
 pad_new(circuit_t *circ)
 {
@@ -164,7 +126,7 @@ pad_new(circuit_t *circ)
   pad = tor_malloc_zero(sizeof(*pad));
   pad->circ = circ;
   pad->is_client = CIRCUIT_IS_ORIGIN(circ);
-  config.tag = (uint64_t) (uintptr_t) circ;
+  config.tag = (uint64_t) (uintptr_t) pad;
   config.role = pad->is_client ? CIRCFLOW_ROLE_CLIENT : CIRCFLOW_ROLE_RELAY;
   config.hops = pad->hops = pad->is_client ? (uint8_t) circuit_get_cpath_len(TO_ORIGIN_CIRCUIT(circ)) : 0;
   /* Tor's own machines may run here too; and the queue is tor's, so that we are asked what becomes of padding. */
@@ -190,15 +152,18 @@ pad_log_figures(const pad_circ_t *pad)
     return;
   }
   log_info(LD_CIRC, "circflow: padding ended at a %s: normal-sent %" PRIu64 " padding-sent %" PRIu64
-           " replaced %" PRIu64 " refused %" PRIu64 " normal-recv %" PRIu64 " padding-recv %" PRIu64,
+           " replaced %" PRIu64 " refused %" PRIu64 " normal-recv %" PRIu64 " padding-recv %" PRIu64
+           " blocks %" PRIu64 " held %" PRIu64 " let-out %" PRIu64 " escaped %" PRIu64,
            pad->is_client ? "client" : "relay", stats.normal_sent, stats.padding_sent, stats.replaced,
-           stats.refused, stats.normal_received, stats.padding_received);
+           stats.refused, stats.normal_received, stats.padding_received, pad->blocks, pad->n_held, pad->n_let_out,
+           pad->n_escaped);
 }
 
 static void
 pad_free(pad_circ_t *pad)
 {
   pad_log_figures(pad);
+  hold_forget(pad);
   flow_went_well(circflow_circuit_gone(pad_engine, pad_now(), pad->id), "padded circuit closed");
   HT_REMOVE(pad_map, &pads, pad);
   tor_free(pad);
@@ -254,44 +219,75 @@ pad_send(circuit_t *circ, uint8_t command, uint8_t hop, const uint8_t *body, siz
   return true;
 }
 
-/* A padding cell is due. Nothing is ever blocked here, so that the table of CIRCFLOW_INSN_PADDING has three rows. */
+static bool
+pad_send_drop(const pad_circ_t *pad)
+{
+  return pad_send(pad->circ, RELAY_COMMAND_DROP, pad->is_client ? pad_hop : 0, NULL, 0);
+}
+
+/* A padding cell is due: the table of CIRCFLOW_INSN_PADDING. */
+static uint8_t
+pad_do_padding(pad_circ_t *pad, uint8_t flags)
+{
+  bool replaces = (flags & CIRCFLOW_PADDING_REPLACE) != 0;
+  bool passes = !pad->is_blocked || (pad->is_bypassable && (flags & CIRCFLOW_PADDING_BYPASS));
+  int queued = pad_queued(pad->circ);
+  if (queued > PAD_QUEUED_MAX || (replaces && queued > 0))
+    return CIRCFLOW_ANSWER_REPLACED;
+  if (passes) {
+    if (replaces && pad->is_blocked && hold_let_out(pad))
+      return CIRCFLOW_ANSWER_RELEASED;
+    return pad_send_drop(pad) ? CIRCFLOW_ANSWER_SENT : CIRCFLOW_ANSWER_REFUSED;
+  }
+  if (replaces && hold_has_any(pad))
+    return CIRCFLOW_ANSWER_REPLACED;
+  if (pad->circ->marked_for_close || pad->paddings >= HELD_MAX)
+    return CIRCFLOW_ANSWER_REFUSED;
+  pad->paddings++;
+  return CIRCFLOW_ANSWER_SENT;
+}
+
 static void
-pad_obey_padding(circuit_t *circ, const struct circflow_insn *insn)
+pad_obey_padding(pad_circ_t *pad, const struct circflow_insn *insn)
 {
   const struct circflow_insn_padding *padding = &insn->detail.padding;
-  int queued = pad_queued(circ);
-  uint8_t answer = CIRCFLOW_ANSWER_SENT;
-  if (queued > PAD_QUEUED_MAX || ((padding->flags & CIRCFLOW_PADDING_REPLACE) && queued > 0))
-    answer = CIRCFLOW_ANSWER_REPLACED;
-  else if (!pad_send(circ, padding->command, padding->hop, NULL, 0))
-    answer = CIRCFLOW_ANSWER_REFUSED;
+  uint8_t answer = pad_do_padding(pad, padding->flags);
   if (padding->flags & CIRCFLOW_PADDING_ASKS)
     (void) circflow_padding_answered(pad_engine, pad_now(), insn->circuit, padding, answer);
+}
+
+/* Is there a padder still, for which padding may go out? */
+static bool
+pad_is_padded(const pad_circ_t *pad)
+{
+  struct circflow_padding_stats stats;
+  stats.size = sizeof(stats);
+  return circflow_padding_get_stats(pad_engine, pad->id, pad->is_client ? pad_hop : 0, 0, &stats) == CIRCFLOW_OK;
 }
 
 static void
 pad_obey(const struct circflow_insn *insn, const uint8_t *body)
 {
-  static bool has_warned = false;
   /* A circuit that was freed is one that circflow was told of, and it says nothing more of it. */
-  circuit_t *circ = (circuit_t *) (uintptr_t) insn->circuit_tag;
+  pad_circ_t *pad = (pad_circ_t *) (uintptr_t) insn->circuit_tag;
   switch (insn->kind) {
     case CIRCFLOW_INSN_PADDING:
-      pad_obey_padding(circ, insn);
+      pad_obey_padding(pad, insn);
       break;
     case CIRCFLOW_INSN_SEND:
-      (void) pad_send(circ, insn->detail.send.command, insn->detail.send.hop, body, insn->detail.send.body_len);
+      (void) pad_send(pad->circ, insn->detail.send.command, insn->detail.send.hop, body, insn->detail.send.body_len);
       break;
     case CIRCFLOW_INSN_CLOSE:
       log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "Padding: %s. Closing circuit.",
              circflow_status_text(insn->detail.close.cause));
-      if (!circ->marked_for_close)
-        circuit_mark_for_close(circ, (int) insn->detail.close.reason);
+      if (!pad->circ->marked_for_close)
+        circuit_mark_for_close(pad->circ, (int) insn->detail.close.reason);
       break;
     case CIRCFLOW_INSN_BLOCK:
-      if (!has_warned)
-        log_warn(LD_CIRC, "A padding machine wants to hold cells back. Tor cannot: they go on.");
-      has_warned = true;
+      hold_begin(pad, insn->detail.block.bypassable != 0);
+      break;
+    case CIRCFLOW_INSN_UNBLOCK:
+      hold_end(pad, pad_is_padded(pad));
       break;
   }
 }
@@ -441,6 +437,7 @@ flow_pad_note_sent(circuit_t *circ, uint8_t command)
   pad_circ_t *pad = pad_of(circ);
   if (!pad || pad_is_sending)
     return;
+  hold_note_sent(pad, command);
   /* Tor does not say to which hop; nearly all go to the last. */
   flow_went_well(circflow_circuit_cell_queued(pad_engine, pad_now(), pad->id, command, pad->hops), "sent, for padding");
   pad_wake();

@@ -83,6 +83,8 @@ struct flow_set_t {
   int next_taken;
   /* .. then these, which came while circflow was asked for something else. NULL mostly. */
   smartlist_t *handed;
+  /* Messages that padding holds back on all legs that could take them: circflow_hold.h. NULL mostly. */
+  smartlist_t *held;
   /* For the log. */
   struct circflow_set_stats figures;
 };
@@ -152,6 +154,32 @@ void flow_wake(void);
 /* DATA may go out in a set again: the event loop starts its streams. Not from in here, where tor asks. */
 void flow_set_resume_later(flow_set_t *set);
 
+/* Sends what a set holds, and starts its streams. From the event loop only. */
+void flow_set_resume(flow_set_t *set);
+
+/* Starts the streams of a circuit that use this hop; NULL at an exit, and for all. */
+void flow_resume_streams(circuit_t *circ, const crypt_path_t *hop);
+
+/* Circuits that padding blocks now: circflow_hold.h. */
+extern unsigned flow_blocks;
+bool flow_block_holds(const circuit_t *circ);
+
+/* Has what streams say to wait, as padding blocks this circuit? */
+static inline bool
+flow_is_held(const circuit_t *circ)
+{
+  return PREDICT_UNLIKELY(flow_blocks > 0) && flow_block_holds(circ);
+}
+
+/* The leg that a message would go out on now; NULL where none can take it. */
+circuit_t *flow_set_choose(flow_set_t *set, uint8_t command);
+
+/* Sends what padding has held in a set, as far as it may go now. True when nothing is left. */
+bool flow_set_flush_held(flow_set_t *set);
+
+/* A set is being freed, and what it holds with it. */
+void flow_set_drop_held(flow_set_t *set);
+
 /* What tor's log calls a circuit. */
 uint32_t flow_circ_number(const circuit_t *circ);
 
@@ -208,7 +236,8 @@ flow_leg_look(flow_leg_t *leg)
   const circuit_t *circ = leg->tor.circ;
   const congestion_control_t *cc = leg->is_client ? CONST_TO_ORIGIN_CIRCUIT(circ)->cpath->prev->ccontrol
                                                   : circ->ccontrol;
-  bool blocked = leg->is_client ? circ->circuit_blocked_on_n_chan : circ->circuit_blocked_on_p_chan;
+  bool blocked = (leg->is_client ? circ->circuit_blocked_on_n_chan : circ->circuit_blocked_on_p_chan) ||
+    flow_is_held(circ);
   uint64_t rtt_usec = leg->tor.circ_rtts_usec;
   uint32_t flags = (blocked ? CIRCFLOW_REPORT_CHANNEL_FULL : 0) |
     (cc->in_slow_start ? CIRCFLOW_REPORT_SLOW_START : 0);

@@ -2,7 +2,8 @@
  * (-Wl,--wrap=, see build.sh), so that the hooks are called as well; and options are environment variables:
  *
  *   CIRCFLOW_ALGORITHM            what chooses legs
- *   CIRCFLOW_TOR_PADDING_CLIENT   a file of padding machines, which a client runs with the second hop
+ *   CIRCFLOW_TOR_PADDING_CLIENT   a file of padding machines, which a client runs with a hop
+ *   CIRCFLOW_TOR_PADDING_HOP      that hop; without it the second
  *   CIRCFLOW_TOR_PADDING_RELAY    one that a relay runs
  *   CIRCFLOW_TRACE                a path, for a record of what happens
  *
@@ -15,7 +16,10 @@
 #include "core/or/circuitmux.h"
 #include "core/or/circuitpadding.h"
 #include "core/or/conflux_cell.h"
+#include "core/or/conflux_util.h"
+#include "core/or/edge_connection_st.h"
 #include "lib/fs/files.h"
+#include "lib/string/parse_int.h"
 
 #include "circflow_hooks.h"
 
@@ -59,11 +63,12 @@ flow_option_padding(bool is_client, const char **path)
   return text;
 }
 
-/* As tor's machines do. */
+/* The second, as tor's machines do. */
 uint8_t
 flow_option_padding_hop(void)
 {
-  return 2;
+  const char *hop = zero_edit_option("CIRCFLOW_TOR_PADDING_HOP");
+  return hop ? (uint8_t) tor_parse_long(hop, 10, 1, 16, NULL, NULL) : 2;
 }
 
 const char *
@@ -102,6 +107,30 @@ WRAP(int, circpad_check_received_cell, const relay_msg_t *msg, circuit_t *circ, 
 {
   return flow_pad_takes(msg, circ, layer) ? 0 : __real_circpad_check_received_cell(msg, circ, layer);
 }
+
+WRAP(int, circuit_get_package_window, circuit_t *circ, const crypt_path_t *layer)
+{
+  return flow_pad_may_package(circ) ? __real_circuit_get_package_window(circ, layer) : 0;
+}
+
+WRAP(int, connection_edge_send_command, edge_connection_t *conn, uint8_t command, const char *body, size_t len)
+{
+  circuit_t *circ = conn->base_.marked_for_close ? NULL : conn->on_circuit;
+  if (circ && flow_pad_holds(conn->stream_id, circ, command, body, len, conn->cpath_layer))
+    return circ->marked_for_close ? -1 : 0;
+  return __real_connection_edge_send_command(conn, command, body, len);
+}
+
+/* What is sent for a stream that there is not. In tor's test program this is no function that could be wrapped. */
+#ifndef TOR_UNIT_TESTS
+WRAP(int, relay_send_command_from_edge_, streamid_t stream_id, circuit_t *circ, uint8_t command, const char *body,
+     size_t len, crypt_path_t *layer, const char *file, int line)
+{
+  if (flow_pad_holds(stream_id, circ, command, body, len, layer))
+    return circ->marked_for_close ? -1 : 0;
+  return __real_relay_send_command_from_edge_(stream_id, circ, command, body, len, layer, file, line);
+}
+#endif
 
 WRAP(void, circuitmux_notify_xmit_cells, circuitmux_t *cmux, circuit_t *circ, unsigned int cells)
 {

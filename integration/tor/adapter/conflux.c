@@ -26,6 +26,7 @@
 #include "core/or/congestion_control_common.h"
 #include "core/or/congestion_control_st.h"
 #include "core/or/crypt_path_st.h"
+#include "core/or/edge_connection_st.h"
 #include "core/or/extend_info_st.h"
 #include "core/or/or_circuit_st.h"
 #include "core/or/origin_circuit_st.h"
@@ -624,14 +625,20 @@ switch_to(flow_set_t *set, circuit_t *circ, uint32_t delta)
 }
 
 circuit_t *
+flow_set_choose(flow_set_t *set, uint8_t command)
+{
+  if (!choose(set) || (!set->choice && (command == RELAY_COMMAND_DATA || !ask(set, command, 0))))
+    return NULL;
+  return set->choice;
+}
+
+circuit_t *
 conflux_decide_circ_for_send(conflux_t *cfx, circuit_t *orig_circ, uint8_t relay_command)
 {
   flow_set_t *set = flow_set_of(cfx);
   if (!conflux_should_multiplex(relay_command))
     return orig_circ;
-  if (!choose(set))
-    return NULL;
-  if (!set->choice && (relay_command == RELAY_COMMAND_DATA || !ask(set, relay_command, 0)))
+  if (!flow_set_choose(set, relay_command))
     return NULL;
   return PREDICT_LIKELY(set->switch_delta == 0) ? set->choice : switch_to(set, set->choice, set->switch_delta);
 }

@@ -280,6 +280,7 @@ set_free(flow_set_t *set)
   conflux_clear_ooo_q(&set->tor);
   smartlist_free(set->tor.ooo_q);
   smartlist_free(set->handed);
+  flow_set_drop_held(set);
   memwipe(set->tor.nonce, 0, sizeof(set->tor.nonce));
   tor_free(set);
 }

@@ -170,9 +170,15 @@ def padding(tree):
 
     circuitpadding.c and circuitmux.c tell circflow's padding of what they
     hear, and offer it PADDING_NEGOTIATE and PADDING_NEGOTIATED first. Our
-    own machines go on as before. There is none of circflow's without the
-    options CircflowPaddingClient or CircflowPaddingRelay, and each of the
-    hooks is one comparison then; without --with-circflow they are nothing.
+    own machines go on as before.
+
+    A machine of circflow's may block a circuit. The package window is empty
+    then, so that DATA stays in its streams, and other messages of streams
+    wait before they are encrypted. Cells that only pass a relay go on.
+
+    There is none of circflow's without the options CircflowPaddingClient or
+    CircflowPaddingRelay, and each of the hooks is a comparison or two then;
+    without --with-circflow they are nothing.
     """
     tree.bring(f"{FOLDER}/circflow_circpad.h")
     tree.before(f"{FOLDER}/include.am", "circflow_hooks.h", f"\t{FOLDER}/circflow_circpad.h \\\n")
@@ -189,6 +195,14 @@ def padding(tree):
     tree.begins(circpad, "circpad_circuit_free_all_machineinfos", "  flow_pad_forget(circ);\n")
     tree.begins(circpad, "circpad_free_all", "  flow_pad_end();\n")
     tree.begins(circmux, "circuitmux_notify_xmit_cells", "  flow_pad_note_written(cmux, circ, n_cells);\n")
+    relay, window = "src/core/or/relay.c", "src/core/or/conflux_util.c"
+    tree.after(relay, '^#include "core/or/or.h"', header)
+    tree.after(window, '^#include "core/or/or.h"', header)
+    tree.begins(relay, "relay_send_command_from_edge_,",
+                "  if (flow_pad_holds(stream_id, orig_circ, relay_command, payload,\n"
+                "                     payload_len, cpath_layer))\n"
+                "    return orig_circ->marked_for_close ? -1 : 0;\n\n")
+    tree.begins(window, "circuit_get_package_window", "  if (!flow_pad_may_package(circ))\n    return 0;\n\n")
 
 
 def tests(tree):

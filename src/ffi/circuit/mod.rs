@@ -50,8 +50,8 @@ pub const CIRCFLOW_CIRCUIT_LEAKY_PIPE: u32 = 8;
 pub const CIRCFLOW_CIRCUIT_OTHER_PADDER: u32 = 16;
 /// circflow_circuit_config.flags: you keep the cells that padding blocks. circflow holds no messages for this circuit.
 /// It tells you when to block (CIRCFLOW_INSN_BLOCK, CIRCFLOW_INSN_UNBLOCK), and asks you about each padding cell
-/// (CIRCFLOW_PADDING_ASKS). It is meant for a relay whose queue also has cells that pass. It cannot be changed once
-/// there is a padder.
+/// (CIRCFLOW_PADDING_ASKS). It is meant for a relay whose queue also has cells that pass, and for a host that leaves
+/// DATA in its streams until it can go. It cannot be changed once there is a padder.
 pub const CIRCFLOW_CIRCUIT_OWN_QUEUE: u32 = 32;
 /// circflow_circuit_config.flags: circflow runs the circuit. It counts DATA, sends and checks SENDMEs, keeps the
 /// congestion window (with CIRCFLOW_CIRCUIT_VEGAS), knows the streams and their XON and XOFF, and holds cells for a

@@ -192,7 +192,8 @@ pub unsafe extern "C-unwind" fn circflow_padding_remove(
 pub const CIRCFLOW_ANSWER_SENT: u8 = 1;
 /// circflow_padding_answered(): a waiting cell counts as the padding.
 pub const CIRCFLOW_ANSWER_REPLACED: u8 = 2;
-/// circflow_padding_answered(): you let one waiting cell out, past the block.
+/// circflow_padding_answered(): you let one waiting cell out, past the block. It was reported when it was queued. One
+/// that waited in its stream is reported now, right before this answer.
 pub const CIRCFLOW_ANSWER_RELEASED: u8 = 3;
 /// circflow_padding_answered(): you did nothing. The machine does not hear of it.
 pub const CIRCFLOW_ANSWER_REFUSED: u8 = 4;

@@ -2,8 +2,8 @@
 
 /**
  * @file circflow_circpad.h
- * @brief What tor's padding and its queues tell circflow's padding: nothing in
- *   a tor that is built without it.
+ * @brief What tor's padding, its queues and what it sends ask and tell
+ *   circflow's padding: nothing in a tor that is built without it.
  **/
 
 #ifndef TOR_CORE_CIRCFLOW_CIRCFLOW_CIRCPAD_H
@@ -20,6 +20,8 @@
 #define flow_pad_note_recognized(circ, command, layer) ((void) 0)
 #define flow_pad_note_passed(circ, direction) ((void) 0)
 #define flow_pad_note_sent(circ, command) ((void) 0)
+#define flow_pad_may_package(circ) (true)
+#define flow_pad_holds(stream_id, circ, command, body, len, layer) (false)
 #define flow_pad_takes(msg, circ, layer) (false)
 #define flow_pad_note_written(cmux, circ, cells) ((void) 0)
 #define flow_pad_note_built(circ) ((void) 0)
