@@ -2776,7 +2776,7 @@ typedef struct circflow_set_stats {
   struct circflow_circuit_id named_leg;
 } circflow_set_stats;
 
-/* Tells whether a set is alive: CIRCFLOW_OK if so. It is for a host that has fed something, or closed a circuit, and has
+/* Tells whether a set is alive: CIRCFLOW_OK if so. It is for a host that fed something, or closed a circuit, and has
  * to know what that has done to the set before it drains. It costs much less than circflow_set_get_stats().
  *
  * Own statuses: none. CIRCFLOW_ERR_STALE_ID says that the set has ended; its CIRCFLOW_INSN_ENDED may still wait.

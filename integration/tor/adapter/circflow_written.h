@@ -1,5 +1,5 @@
-/* What tor's unit tests write into tor's structs of conflux, taken over by circflow. In the program nobody but the adapter
- * writes there, and none of this is built. Part of conflux.c. License: MIT OR Apache-2.0. */
+/* What tor's unit tests write into tor's structs of conflux, taken over by circflow. In the program nobody but the
+ * adapter writes there, and none of this is built. Part of conflux.c. License: MIT OR Apache-2.0. */
 #ifndef TOR_CIRCFLOW_WRITTEN_H
 #define TOR_CIRCFLOW_WRITTEN_H
 
