@@ -2781,9 +2781,7 @@ typedef struct circflow_set_stats {
  *
  * Own statuses: none. CIRCFLOW_ERR_STALE_ID says that the set has ended; its CIRCFLOW_INSN_ENDED may still wait.
  * Inside drain: yes. Since: 0.1. */
-CIRCFLOW_MUST_USE
-enum circflow_status circflow_set_check(struct circflow_engine *engine,
-                                        struct circflow_set_id set);
+CIRCFLOW_MUST_USE enum circflow_status circflow_set_check(struct circflow_engine *engine, struct circflow_set_id set);
 
 /* Gives the figures of a set. Set stats->size to sizeof(circflow_set_stats) first.
  *
