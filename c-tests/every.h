@@ -128,6 +128,7 @@ static const circflow_queue_sink every_sink = {every_try_send, every_is_closed, 
     CALL(circflow_set_send, EVERY_NOW, every_set, &every_message, NULL, 0, &every_verdict)                             \
     CALL(circflow_set_get_decision, every_set, &every_verdict)                                                         \
     CALL(circflow_set_get_room, every_set, &every_number)                                                              \
+    CALL(circflow_set_check, every_set)                                                                                \
     CALL(circflow_set_poll, every_set, every_bytes, sizeof(every_bytes), &every_insn)                                  \
     CALL(circflow_set_poll_tokens, every_set, &every_number, 1, &every_count)                                          \
     CALL(circflow_set_retag, every_set, 1)                                                                             \

@@ -387,6 +387,7 @@ static void ids_that_name_nothing_are_told_apart(void **state)
         IS(rows[i].want_set, circflow_set_get_decision(world.client, s, &verdict));
         IS(rows[i].want_set, circflow_set_poll(world.client, s, NULL, 0, &insn));
         IS(rows[i].want_set, circflow_set_poll_tokens(world.client, s, NULL, 0, &count));
+        IS(rows[i].want_set, circflow_set_check(world.client, s));
         IS(rows[i].want_set, circflow_set_get_room(world.client, s, &number));
         IS(rows[i].want_set, circflow_set_get_stats(world.client, s, &stats));
         IS(rows[i].want_set, circflow_set_export(world.client, s, &numbers, legs, COUNT(legs), &count));

@@ -139,6 +139,77 @@ static void tokens_come_back_many_at_a_time(void **state)
     host_stop(&world);
 }
 
+/* Draining leaves the messages of such a set where they are; polling takes them, and a close gives them back. */
+static void polled_messages_are_not_drained(void **state)
+{
+    uint64_t tokens[8] = {0};
+    size_t count = 99, victims = 99;
+    circflow_victim victim;
+    circflow_insn insn;
+    (void)state;
+    host_prepare(&world);
+    world.client_terms.ready_by_poll = 1;
+    host_linked(&world, 2);
+    for (int round = 0; round < 2; round++) {
+        if (round == 1) /* The first leg has brought number 1, and the second 2 to 4. */
+            host_expect(&world, world.client, world.client_leg[0], host_switch(HOST_HOPS, 3),
+                        CIRCFLOW_VERDICT_CONSUMED);
+        hold_on_second_leg(1, 3);
+        fill(1);
+        assert_int_equal(host_drain(world.client)->count, 0);
+        OK(circflow_set_poll_tokens(world.client, world.client_set, tokens, 1, &count));
+        assert_int_equal(count, 1);
+        host_give_back(&ledger, tokens[0], 10);
+        assert_int_equal(host_drain(world.client)->count, 0);
+        OK(circflow_set_poll(world.client, world.client_set, NULL, 0, &insn));
+        assert_int_equal(insn.kind, CIRCFLOW_INSN_DELIVER);
+        host_give_back(&ledger, insn.detail.deliver.token, insn.detail.deliver.cost_bytes);
+        if (round == 1)
+            break;
+        OK(circflow_set_poll_tokens(world.client, world.client_set, tokens, COUNT(tokens), &count));
+        assert_int_equal(count, 1);
+        host_give_back(&ledger, tokens[0], 30);
+        /* Nothing is held any more, and the engine knows. */
+        assert_int_equal(host_set_stats(world.client, world.client_set).held_bytes, 0);
+        OK(circflow_engine_choose_victims(world.client, 1, &victim, 1, &victims, NULL));
+        assert_int_equal(victims, 0);
+    }
+    OK(circflow_set_close(world.client, world.now, world.client_set));
+    host_book(&ledger, host_drain(world.client));
+    host_settle(&ledger);
+    host_stop(&world);
+}
+
+static void what_polling_refuses(void **state)
+{
+    circflow_set_config terms;
+    circflow_set_id set;
+    (void)state;
+    host_linked(&world, 1);
+    OK(circflow_set_config_init(&terms, sizeof(terms)));
+    assert_int_equal(terms.ready_by_poll, 0);
+    terms.ready_by_poll = 2;
+    IS(CIRCFLOW_ERR_INVALID, circflow_set_open(world.client, world.now, &terms, &set));
+    host_stop(&world);
+}
+
+/* Whether a set is alive, before and inside the drain that says so. */
+static void a_set_is_known_to_have_ended(void **state)
+{
+    circflow_set_id zero = {0};
+    (void)state;
+    host_linked(&world, 1);
+    OK(circflow_set_check(world.client, world.client_set));
+    IS(CIRCFLOW_ERR_ZERO_ID, circflow_set_check(world.client, zero));
+    IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_set_check(world.exit, world.client_set));
+    IS(CIRCFLOW_ERR_NULL, circflow_set_check(NULL, world.client_set));
+    OK(circflow_circuit_gone(world.client, world.now, world.client_leg[0]));
+    IS(CIRCFLOW_ERR_STALE_ID, circflow_set_check(world.client, world.client_set));
+    assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_ENDED), 1);
+    IS(CIRCFLOW_ERR_STALE_ID, circflow_set_check(world.client, world.client_set));
+    host_stop(&world);
+}
+
 static void a_copied_message_stops_tokens(void **state)
 {
     uint64_t tokens[8];
@@ -434,6 +505,9 @@ int main(void)
         cmocka_unit_test_setup(tokens_come_back_by_poll, setup),
         cmocka_unit_test_setup(tokens_come_back_by_set_poll, setup),
         cmocka_unit_test_setup(tokens_come_back_many_at_a_time, setup),
+        cmocka_unit_test_setup(polled_messages_are_not_drained, setup),
+        cmocka_unit_test_setup(what_polling_refuses, setup),
+        cmocka_unit_test_setup(a_set_is_known_to_have_ended, setup),
         cmocka_unit_test_setup(a_copied_message_stops_tokens, setup),
         cmocka_unit_test_setup(a_number_that_came_twice_stops_tokens, setup),
         cmocka_unit_test_setup(tokens_come_back_by_drain, setup),

@@ -35,7 +35,7 @@
  *        legs                             add_legs launch_legs adopt_leg circflow_leg_get_stats
  *        messages that go                 decide send get_decision get_room use_leg expect
  *        messages that are ready          poll poll_tokens
- *        figures                          get_stats
+ *        figures                          check get_stats
  *        numbers, if you keep your own    export import
  *   9. Streams, circflow_stream_*         config_init open retag set_priority set_readable choose send flushed
  *                                         get_stats
@@ -2370,8 +2370,12 @@ typedef struct circflow_set_config {
   uint8_t desired_ux;
   /* How this end chooses its sending leg, CIRCFLOW_ALGORITHM_*. Default: CIRCFLOW_ALGORITHM_BY_UX. */
   uint8_t algorithm;
+  /* 1: ready messages of the set come from circflow_set_poll() and circflow_set_poll_tokens() only, and draining
+   * leaves them alone. It is for a host that takes them at once when a verdict has said `ready`. With legs on other
+   * engines of a hub no verdict says so: poll after each drain of the set's home. Default 0: both hand them out. */
+  uint8_t ready_by_poll;
   /* Zero. */
-  uint8_t reserved[2];
+  uint8_t reserved;
   /* Messages that may be held for sending while padding blocks the legs, 0 or more. When so many wait, sending
    * answers CIRCFLOW_ERR_NO_ROOM. Default 32. */
   uint32_t held_sends_max;
@@ -2408,9 +2412,9 @@ enum circflow_status circflow_engine_accept_sets(struct circflow_engine *engine,
  * circflow_set_close(). Wipe config->nonce after this call.
  *
  * Own statuses: CIRCFLOW_ERR_INVALID: an unknown desired_ux or algorithm; legs_max above 16; link_timeout_ns or
- * switch_ahead_max is 0; held_age_max_ns above a week; or a reserved field that is not 0. CIRCFLOW_ERR_DISABLED:
- * cfx_enabled is 0. CIRCFLOW_ERR_NONCE_IN_USE: draw another nonce. CIRCFLOW_ERR_TOO_MANY: sets_max are alive; close
- * some. CIRCFLOW_ERR_UNDRAINED: drain first.
+ * switch_ahead_max is 0; held_age_max_ns above a week; ready_by_poll above 1; or a reserved field that is not 0.
+ * CIRCFLOW_ERR_DISABLED: cfx_enabled is 0. CIRCFLOW_ERR_NONCE_IN_USE: draw another nonce. CIRCFLOW_ERR_TOO_MANY:
+ * sets_max are alive; close some. CIRCFLOW_ERR_UNDRAINED: drain first.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_set_open(struct circflow_engine *engine,
@@ -2805,6 +2809,13 @@ typedef struct circflow_set_stats {
   /* The leg that you have named with circflow_set_use_leg(), while that counts; zero when the algorithm chooses. */
   struct circflow_circuit_id named_leg;
 } circflow_set_stats;
+
+/* Tells whether a set is alive: CIRCFLOW_OK if so. It is for a host that fed something, or closed a circuit, and has
+ * to know what that has done to the set before it drains. It costs much less than circflow_set_get_stats().
+ *
+ * Own statuses: none. CIRCFLOW_ERR_STALE_ID says that the set has ended; its CIRCFLOW_INSN_ENDED may still wait.
+ * Inside drain: yes. Since: 0.1. */
+CIRCFLOW_MUST_USE enum circflow_status circflow_set_check(struct circflow_engine *engine, struct circflow_set_id set);
 
 /* Gives the figures of a set. Set stats->size to sizeof(circflow_set_stats) first.
  *

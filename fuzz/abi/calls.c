@@ -701,6 +701,7 @@ static void set_rest(int at)
         break;
     case 2:
         (void)DONE(circflow_set_retag(engine, set, take8()));
+        (void)DONE(circflow_set_check(engine, set));
         break;
     case 3:
         (void)DONE(circflow_set_use_algorithm(engine, set, take8() % 11));

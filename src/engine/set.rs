@@ -87,6 +87,11 @@ impl Engine {
         self.look_again(set);
     }
 
+    /// Tells whether a set is alive.
+    pub fn check_set(&self, set: Id) -> Result<(), Error> {
+        self.sets.get(set).map(|_| ()).ok_or_else(|| self.sets.reason(set).into())
+    }
+
     /// Gives a set another tag of the host's, also in instructions that wait.
     pub fn retag_set(&mut self, set: Id, tag: u64) -> Result<(), Error> {
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };

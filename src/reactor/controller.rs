@@ -417,6 +417,7 @@ mod tests {
             held_sends_max: 0,
             held_age_max: None,
             switch_run_min: 0,
+            ready_by_poll: false,
         }
     }
 

@@ -108,8 +108,7 @@ void
 flow_set_note_algorithm(flow_set_t *set, uint8_t algorithm)
 {
   const struct algorithm_t *row = algorithm_row(algorithm);
-  set->alg = row ? row->tor : ALG_OF_OURS(algorithm);
-  set->tor.params.alg = set->alg;
+  set->tor.params.alg = row ? row->tor : ALG_OF_OURS(algorithm);
   set->looks_at_time = !row || row->looks_at_time;
 }
 

@@ -37,15 +37,9 @@ typedef struct flow_leg_t {
   bool is_linked;
   /* Tor has it. */
   bool is_joined;
-  /* What circflow believes of it: what it was told last, and the DATA that was sent since. */
-  uint32_t sendme_inc;
-  uint32_t flags;
-  uint64_t cwnd;
+  /* What it was when circflow was told last, and the DATA that was sent since. */
   uint64_t inflight;
-  uint64_t rtt_usec;
-  /* What we wrote into tor's numbers last. Tor's tests write there too. */
-  uint64_t sent;
-  uint64_t recv;
+  bool is_blocked;
 } flow_leg_t;
 
 /* A set. */
@@ -63,9 +57,6 @@ struct flow_set_t {
   int users;
   /* Why its legs close, when it is not circflow that closes them; or -1. */
   int close_reason;
-  /* What we wrote into tor's struct last. */
-  uint64_t delivered;
-  conflux_alg_t alg;
   /* Its algorithm looks at the time, and DATA may have to wait although a leg has room. */
   bool looks_at_time;
   /* Tor was told so, and has stopped its streams: they have to be started again (circflow_alarm.h).. */
@@ -76,13 +67,11 @@ struct flow_set_t {
   uint64_t decided;
   uint32_t switch_delta;
   circuit_t *choice;
-  /* Messages wait for conflux_dequeue_relay_msg(). Those that circflow has handed out already: first these.. */
+  /* Messages wait for conflux_dequeue_relay_msg(). Those that circflow has handed out already. */
   bool is_ready;
   uint64_t taken[TAKEN_MAX];
   int n_taken;
   int next_taken;
-  /* .. then these, which came while circflow was asked for something else. NULL mostly. */
-  smartlist_t *handed;
   /* Messages that padding holds back on all legs that could take them: circflow_hold.h. NULL mostly. */
   smartlist_t *held;
   /* For the log. */
@@ -229,39 +218,54 @@ flow_leg_of(const flow_set_t *set, const circuit_t *circ)
   return NULL;
 }
 
-/* Notes how a leg stands, as congestion control is tor's. True when that is news, to be reported to circflow. */
+#ifdef TOR_UNIT_TESTS
+/* Somebody else may write into tor's structs: tor's tests do, and ours say so where they do not. */
+extern bool flow_others_write;
+#define flow_is_written() flow_others_write
+#else
+#define flow_is_written() false
+#endif
+
+static inline const congestion_control_t *
+flow_leg_ccontrol(const flow_leg_t *leg)
+{
+  return leg->is_client ? CONST_TO_ORIGIN_CIRCUIT(leg->tor.circ)->cpath->prev->ccontrol : leg->tor.circ->ccontrol;
+}
+
+static inline bool
+flow_leg_is_blocked(const flow_leg_t *leg)
+{
+  const circuit_t *circ = leg->tor.circ;
+  return (leg->is_client ? circ->circuit_blocked_on_n_chan : circ->circuit_blocked_on_p_chan) || flow_is_held(circ);
+}
+
+/* Looks how a leg stands, as congestion control is tor's. True when that is news, to be reported to circflow. Only a
+ * SENDME changes the window, the round trip and slow start, and it lowers what is in flight. */
 static inline bool
 flow_leg_look(flow_leg_t *leg)
 {
-  const circuit_t *circ = leg->tor.circ;
-  const congestion_control_t *cc = leg->is_client ? CONST_TO_ORIGIN_CIRCUIT(circ)->cpath->prev->ccontrol
-                                                  : circ->ccontrol;
-  bool blocked = (leg->is_client ? circ->circuit_blocked_on_n_chan : circ->circuit_blocked_on_p_chan) ||
-    flow_is_held(circ);
-  uint64_t rtt_usec = leg->tor.circ_rtts_usec;
-  uint32_t flags = (blocked ? CIRCFLOW_REPORT_CHANNEL_FULL : 0) |
-    (cc->in_slow_start ? CIRCFLOW_REPORT_SLOW_START : 0);
-  if (PREDICT_LIKELY(leg->inflight == cc->inflight && leg->cwnd == cc->cwnd && leg->rtt_usec == rtt_usec &&
-                     leg->flags == flags && leg->sendme_inc == cc->sendme_inc))
+  uint64_t inflight = flow_leg_ccontrol(leg)->inflight;
+  bool is_blocked = flow_leg_is_blocked(leg);
+  if (PREDICT_LIKELY(leg->inflight == inflight && leg->is_blocked == is_blocked && !flow_is_written()))
     return false;
-  leg->cwnd = cc->cwnd;
-  leg->inflight = cc->inflight;
-  leg->rtt_usec = rtt_usec;
-  leg->flags = flags;
-  leg->sendme_inc = cc->sendme_inc;
+  leg->inflight = inflight;
+  leg->is_blocked = is_blocked;
   return true;
 }
 
 static inline void
 flow_leg_report(const flow_leg_t *leg, struct circflow_leg_report *report)
 {
+  const congestion_control_t *cc = flow_leg_ccontrol(leg);
+  uint64_t rtt_usec = leg->tor.circ_rtts_usec;
   *report = (struct circflow_leg_report) {
     .circuit = leg->id,
-    .cwnd = leg->cwnd,
-    .inflight = leg->inflight,
-    .rtt_ns = leg->rtt_usec > UINT64_MAX / 1000 ? UINT64_MAX : leg->rtt_usec * 1000,
-    .sendme_inc = leg->sendme_inc,
-    .flags = leg->flags,
+    .cwnd = cc->cwnd,
+    .inflight = cc->inflight,
+    .rtt_ns = rtt_usec > UINT64_MAX / 1000 ? UINT64_MAX : rtt_usec * 1000,
+    .sendme_inc = cc->sendme_inc,
+    .flags = (leg->is_blocked ? CIRCFLOW_REPORT_CHANNEL_FULL : 0) |
+      (cc->in_slow_start ? CIRCFLOW_REPORT_SLOW_START : 0),
   };
 }
 

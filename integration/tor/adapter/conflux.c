@@ -188,6 +188,15 @@ spare_give(spares_t *spares, void *memory)
   spares->count++;
 }
 
+/* The one that spare_take() gives next. */
+static inline void *
+spare_look(spares_t *spares, size_t size)
+{
+  if (PREDICT_UNLIKELY(!spares->first))
+    spare_give(spares, tor_malloc_zero(size));
+  return spares->first;
+}
+
 static void
 spares_free(spares_t *spares)
 {
@@ -327,8 +336,6 @@ queue_clear(flow_set_t *set)
   conflux_t *cfx = &set->tor;
   set->is_ready = false;
   set->n_taken = set->next_taken = 0;
-  if (set->handed)
-    smartlist_clear(set->handed);
   SMARTLIST_FOREACH(cfx->ooo_q, conflux_msg_t *, msg, conflux_relay_msg_free(msg));
   smartlist_clear(cfx->ooo_q);
   uint64_t before = queued_bytes;
@@ -378,120 +385,37 @@ conflux_handle_oom(size_t bytes_to_remove)
 
 /* ---- Tor's numbers ---- */
 
-/* The leg that sends, for a circflow set that does not know of one yet. */
-static uint64_t
-guess_sending(const flow_set_t *set)
-{
-  const flow_leg_t *best = NULL;
-  for (int i = 0; i < flow_leg_count(set); i++) {
-    const flow_leg_t *leg = flow_leg_at(set, i);
-    uint64_t most = best ? best->tor.last_seq_sent : 0;
-    if (leg->tor.last_seq_sent > most ||
-        (best && leg->tor.last_seq_sent == most && &leg->tor == set->tor.curr_leg))
-      best = leg;
-  }
-  return best ? best->id.v : 0;
-}
+#ifdef TOR_UNIT_TESTS
+#include "circflow_written.h"
+#else
+/* Nobody else writes into them. */
+#define flow_adopt(set) true
+#endif
 
-/* Tells circflow the numbers that somebody else has written into tor's structs: tor's tests do. */
-static bool
-import(flow_set_t *set)
-{
-  const conflux_t *cfx = &set->tor;
-  struct circflow_set_numbers numbers;
-  struct circflow_leg_numbers rows[CIRCFLOW_LEGS_MAX];
-  size_t n = 0;
-  if (!flow_went_well(circflow_set_export(flow_engine, set->id, &numbers, rows, CIRCFLOW_LEGS_MAX, &n), "export"))
-    return false;
-  /* What is delivered must have been received. Tor's test of SWITCH writes a message's numbers before the SWITCH in
-   * front of it has come: the rest of "delivered" follows after that, as the difference stays. */
-  uint64_t delivered = set->delivered;
-  if (delivered != cfx->last_seq_delivered)
-    numbers.delivered = delivered = MIN(cfx->last_seq_delivered, conflux_get_max_seq_recv(cfx));
-  if (numbers.sending.v == 0)
-    numbers.sending.v = guess_sending(set);
-  for (n = 0; n < (size_t) flow_leg_count(set); n++) {
-    const flow_leg_t *leg = flow_leg_at(set, (int) n);
-    rows[n] = (struct circflow_leg_numbers) {
-      .circuit = leg->id, .sent = leg->tor.last_seq_sent, .received = leg->tor.last_seq_recv,
-    };
-  }
-  if (!flow_went_well(circflow_set_import(flow_engine, flow_time_ns, set->id, &numbers, rows, n), "import"))
-    return false;
-  for (int i = 0; i < flow_leg_count(set); i++) {
-    flow_leg_t *leg = flow_leg_at(set, i);
-    leg->sent = leg->tor.last_seq_sent;
-    leg->recv = leg->tor.last_seq_recv;
-  }
-  set->delivered = delivered;
-  return true;
-}
-
-static bool
-import_algorithm(flow_set_t *set)
-{
-  uint8_t algorithm = flow_algorithm_of(set->tor.params.alg);
-  if (!flow_went_well(circflow_set_use_algorithm(flow_engine, set->id, algorithm), "algorithm"))
-    return false;
-  flow_set_note_algorithm(set, algorithm);
-  return true;
-}
-
-/* Brings circflow up to date. False when the two cannot be brought together: the set is being closed then. */
-static bool
-sync_anew(flow_set_t *set)
-{
-  /* The legs go one by one, and nothing is sent or delivered any more. */
-  if (set->tor.in_full_teardown)
-    return false;
-  set->decided = 0;
-  if (flow_leg_count(set) > 0 &&
-      (set->alg == set->tor.params.alg || import_algorithm(set)) && import(set))
-    return true;
-  log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "Conflux set cannot go on. Closing it.");
-  flow_set_close(set, END_CIRC_REASON_INTERNAL);
-  return false;
-}
-
+/* Sees whether a set may go on. */
 static inline bool
-leg_is_current(const flow_leg_t *leg)
+flow_sync(flow_set_t *set)
 {
-  return leg->tor.last_seq_sent == leg->sent && leg->tor.last_seq_recv == leg->recv;
+  /* In a teardown the legs go one by one, and nothing is sent or delivered any more. */
+  return PREDICT_LIKELY(!set->tor.in_full_teardown) && (PREDICT_LIKELY(!flow_is_written()) || flow_adopt(set));
 }
 
-static inline bool
-set_is_current(const flow_set_t *set)
+/* News about the legs, as bits. */
+static inline uint32_t
+flow_news(flow_set_t *set)
 {
-  const conflux_t *cfx = &set->tor;
-  return !cfx->in_full_teardown && cfx->last_seq_delivered == set->delivered && cfx->params.alg == set->alg;
-}
-
-/* Sees whether anybody has written into tor's structs: nearly always nobody has. False when the set cannot go on. With
- * it comes the news about the legs, as bits. */
-static inline bool
-flow_sync(flow_set_t *set, uint32_t *news_out)
-{
-  bool is_current = set_is_current(set);
   uint32_t news = 0;
-  int count = flow_leg_count(set);
-  for (int i = 0; i < count; i++) {
-    flow_leg_t *leg = flow_leg_at(set, i);
-    is_current &= leg_is_current(leg);
-    news |= (flow_leg_look(leg) ? UINT32_C(1) : 0) << i;
-  }
-  *news_out = news;
-  return PREDICT_LIKELY(is_current) || sync_anew(set);
+  for (int i = 0; i < flow_leg_count(set); i++)
+    news |= (flow_leg_look(flow_leg_at(set, i)) ? UINT32_C(1) : 0) << i;
+  return news;
 }
 
-/* The leg that a circuit is. What another leg may have been given is seen when one is chosen to send on, or when that
- * leg's turn comes. NULL when the circuit is no leg, or the set cannot go on. */
+/* The leg that a circuit is. NULL when the circuit is no leg, or the set cannot go on. */
 static inline flow_leg_t *
 flow_sync_leg(flow_set_t *set, const circuit_t *circ)
 {
   flow_leg_t *leg = flow_leg_of(set, circ);
-  if (PREDICT_LIKELY(leg && leg_is_current(leg) && set_is_current(set)))
-    return leg;
-  return leg && sync_anew(set) ? leg : NULL;
+  return PREDICT_LIKELY(leg && flow_sync(set)) ? leg : NULL;
 }
 
 /* ---- Sending ---- */
@@ -571,10 +495,10 @@ ask(flow_set_t *set, uint8_t command, uint32_t news)
 static inline bool
 choose(flow_set_t *set)
 {
-  uint32_t news;
   flow_trace();
-  if (!flow_sync(set, &news))
+  if (!flow_sync(set))
     return false;
+  uint32_t news = flow_news(set);
   if (PREDICT_UNLIKELY(news || set->decided == 0))
     (void) ask(set, RELAY_COMMAND_DATA, news);
   if (PREDICT_UNLIKELY(!set->tor.curr_leg))
@@ -604,7 +528,7 @@ send_switch(flow_set_t *set, circuit_t *circ, uint32_t delta)
   if (!flow_went_well(circflow_circuit_cell_queued(flow_engine, flow_time_ns, leg->id, CIRCFLOW_CMD_SWITCH,
                                                    set->is_client ? CLIENT_HOPS : 0), "SWITCH"))
     goto broken;
-  leg->sent = leg->tor.last_seq_sent += delta;
+  leg->tor.last_seq_sent += delta;
   log_debug(LD_CIRC, "circflow: SWITCH went out on circuit %u, by %u", flow_circ_number(circ), delta);
   move_to_leg(&set->tor, &leg->tor);
   return circ;
@@ -664,7 +588,7 @@ conflux_note_cell_sent(conflux_t *cfx, circuit_t *circ, uint8_t relay_command)
   /* What circflow has said holds for the leg that sends. */
   set->decided = set->choice == circ && cfx->curr_leg == &leg->tor && set->decided > 0 ? set->decided - 1 : 0;
   leg->inflight += relay_command == RELAY_COMMAND_DATA;
-  leg->sent = ++leg->tor.last_seq_sent;
+  leg->tor.last_seq_sent++;
   move_to_leg(cfx, &leg->tor);
 }
 
@@ -729,7 +653,7 @@ conflux_process_switch_command(circuit_t *in_circ, crypt_path_t *layer_hint, con
   }
   flow_went_well(circflow_switch_decode(msg->body, msg->length, &delta), "SWITCH");
   log_debug(LD_CIRC, "circflow: SWITCH came on circuit %u, by %u", flow_circ_number(in_circ), delta);
-  leg->recv = leg->tor.last_seq_recv += delta;
+  leg->tor.last_seq_recv += delta;
   if (leg->is_client)
     circuit_read_valid_data(TO_ORIGIN_CIRCUIT(in_circ), msg->length);
   return 0;
@@ -770,7 +694,7 @@ conflux_process_relay_msg(conflux_t *cfx, circuit_t *in_circ, crypt_path_t *laye
     return false;
   pad_note_arrival(in_circ, layer_hint);
   flow_trace();
-  conflux_msg_t *head = spare_take(&spare_heads, sizeof(spare_t));
+  conflux_msg_t *head = spare_look(&spare_heads, sizeof(spare_t));
   struct circflow_message message = message_of(leg, msg);
   message.form = CIRCFLOW_FORM_TOKEN;
   message.token = (uint64_t) (uintptr_t) head;
@@ -778,17 +702,15 @@ conflux_process_relay_msg(conflux_t *cfx, circuit_t *in_circ, crypt_path_t *laye
 
   int32_t status = circflow_circuit_receive(flow_engine, flow_time_ns, leg->id, &message, &verdict);
   if (PREDICT_UNLIKELY(status != CIRCFLOW_OK)) {
-    spare_give(&spare_heads, head);
     flow_refuse(in_circ, status);
     return false;
   }
-  leg->recv = leg->tor.last_seq_recv = verdict.number;
+  leg->tor.last_seq_recv = verdict.number;
   if (verdict.kind == CIRCFLOW_VERDICT_HELD) {
-    hold_message(cfx, head, msg, verdict.number);
+    hold_message(cfx, spare_take(&spare_heads, sizeof(spare_t)), msg, verdict.number);
     return false;
   }
-  spare_give(&spare_heads, head);
-  set->delivered = cfx->last_seq_delivered = verdict.number;
+  cfx->last_seq_delivered = verdict.number;
   set->is_ready = verdict.ready != 0;
   return true;
 }
@@ -799,14 +721,8 @@ take(flow_set_t *set, circuit_t *circ)
 {
   if (PREDICT_UNLIKELY(set->next_taken == set->n_taken)) {
     size_t count = 0;
-    int32_t status = CIRCFLOW_OK;
     set->next_taken = set->n_taken = 0;
-    if (set->handed && smartlist_len(set->handed) > 0) {
-      conflux_msg_t *msg = smartlist_get(set->handed, 0);
-      smartlist_del_keeporder(set->handed, 0);
-      return msg;
-    }
-    status = circflow_set_poll_tokens(flow_engine, set->id, set->taken, TAKEN_MAX, &count);
+    int32_t status = circflow_set_poll_tokens(flow_engine, set->id, set->taken, TAKEN_MAX, &count);
     set->n_taken = (int) count;
     if (count == 0) {
       set->is_ready = false;
@@ -834,6 +750,6 @@ conflux_dequeue_relay_msg(circuit_t *circ)
   if (!msg)
     return NULL;
   queue_remove(&set->tor, msg);
-  set->delivered = ++set->tor.last_seq_delivered;
+  set->tor.last_seq_delivered++;
   return msg;
 }

@@ -235,6 +235,8 @@ set_config(struct circflow_set_config *config, uint8_t desired_ux)
   config->algorithm = flow_algorithm_asked();
   config->held_bytes_max = conflux_params_get_max_oooq();
   config->legs_max = legs_max();
+  /* Tor delivers set by set: conflux_dequeue_relay_msg(). */
+  config->ready_by_poll = 1;
   /* A consensus may say 0 to both, which is no reason for an exit to take no LINK. */
   config->launches_max = MAX(1, conflux_params_get_num_legs_set() + conflux_params_get_max_unlinked_leg_retry());
   return true;
@@ -279,7 +281,6 @@ set_free(flow_set_t *set)
   smartlist_free(set->unlinked);
   conflux_clear_ooo_q(&set->tor);
   smartlist_free(set->tor.ooo_q);
-  smartlist_free(set->handed);
   flow_set_drop_held(set);
   memwipe(set->tor.nonce, 0, sizeof(set->tor.nonce));
   tor_free(set);
@@ -315,13 +316,19 @@ set_note_figures(flow_set_t *set)
   return true;
 }
 
+static bool
+set_is_alive(const flow_set_t *set)
+{
+  return circflow_set_check(flow_engine, set->id) == CIRCFLOW_OK;
+}
+
 /* Ends circflow's set, and takes what the end of it brings while its tags still mean something. */
 static void
 set_end(flow_set_t *set)
 {
   const struct circflow_set_stats *figures = &set->figures;
-  if (set_note_figures(set))
-    (void) circflow_set_close(flow_engine, flow_now_ns(), set->id);
+  (void) set_note_figures(set);
+  (void) circflow_set_close(flow_engine, flow_now_ns(), set->id);
   flow_run();
   /* For network.py. */
   if (set->id.v != 0)
@@ -380,8 +387,7 @@ flow_set_close(flow_set_t *set, int reason)
   SMARTLIST_FOREACH(set->unlinked, flow_leg_t *, leg, smartlist_add(circs, leg->tor.circ));
   SMARTLIST_FOREACH(set->tor.legs, flow_leg_t *, leg, smartlist_add(circs, leg->tor.circ));
   /* So that circflow does not judge the loss of each. */
-  if (set_note_figures(set))
-    (void) circflow_set_close(flow_engine, flow_now_ns(), set->id);
+  (void) circflow_set_close(flow_engine, flow_now_ns(), set->id);
   SMARTLIST_FOREACH_BEGIN(circs, circuit_t *, circ) {
     if (!circ->marked_for_close)
       circuit_mark_for_close(circ, reason);
@@ -543,6 +549,8 @@ leg_join(flow_leg_t *leg)
       return;
   }
   leg->is_joined = true;
+  /* What is in flight on no leg: circflow was told nothing yet. */
+  leg->inflight = UINT64_MAX / 2;
   smartlist_remove(set->unlinked, leg);
   smartlist_add(set->tor.legs, leg);
   share_streams(set, circ);
@@ -655,7 +663,7 @@ leg_lost(flow_leg_t *leg, bool is_freed)
   set_place(set);
   flow_went_well(circflow_circuit_gone(flow_engine, flow_now_ns(), id), "leg closed");
   /* The other legs may be closed a moment later only, when flow_run() is at work already. */
-  set->tor.in_full_teardown |= set->id.v != 0 && !set_note_figures(set);
+  set->tor.in_full_teardown |= set->id.v != 0 && !set_is_alive(set);
   tor_free(leg);
   flow_run();
   flow_set_release(set);
@@ -683,7 +691,7 @@ close_leg(flow_leg_t *leg, const struct circflow_insn_close *close)
   log_info(LD_CIRC, "Conflux: %s. Closing a %s leg of set %s%s (%s).", circflow_status_text(close->cause),
            leg->is_joined ? "linked" : "pending", nonce_of(leg->set), where_ends(leg->set), reason_of(reason));
   /* When the whole set has ended, nothing may go out on the legs that are left, one by one. */
-  leg->set->tor.in_full_teardown |= !set_note_figures(leg->set);
+  leg->set->tor.in_full_teardown |= !set_is_alive(leg->set);
   circuit_mark_for_close(circ, reason);
 }
 
@@ -697,17 +705,6 @@ replace_leg(flow_set_t *set)
   flow_set_hold(set);
   (void) launch_leg(set);
   flow_set_release(set);
-}
-
-static void
-keep_message(flow_set_t *set, const struct circflow_insn_deliver *deliver)
-{
-  /* Of a set that has ended, or whose loop has been cut short: freed with its queue. */
-  if (!set->is_ready)
-    return;
-  if (!set->handed)
-    set->handed = smartlist_new();
-  smartlist_add(set->handed, (void *) (uintptr_t) deliver->token);
 }
 
 /* Tor asks for room by itself when a SENDME comes or a channel has room again, which is all that most algorithms wait
@@ -741,7 +738,6 @@ follow(const struct circflow_insn *insn, const uint8_t *body)
     case CIRCFLOW_INSN_USABLE: set_join_legs(set); break;
     case CIRCFLOW_INSN_WANT_LEG: replace_leg(set); break;
     case CIRCFLOW_INSN_CLOSE: close_leg(leg, &insn->detail.close); break;
-    case CIRCFLOW_INSN_DELIVER: keep_message(set, &insn->detail.deliver); break;
     case CIRCFLOW_INSN_MAY_SEND: set_may_send(set); break;
     /* What a set held is freed with the set. */
     default: break;
@@ -800,7 +796,7 @@ launch_leg(flow_set_t *set)
   if (!origin || TO_CIRCUIT(origin)->marked_for_close)
     return false;
   /* .. or all of its set. */
-  if (set->tor.in_full_teardown || !set_note_figures(set)) {
+  if (set->tor.in_full_teardown || !set_is_alive(set)) {
     log_info(LD_CIRC, "Conflux: the set has ended while a leg was launched.");
     circuit_mark_for_close(TO_CIRCUIT(origin), END_CIRC_REASON_INTERNAL);
     return false;

@@ -66,6 +66,8 @@ pub struct SetTerms {
     pub held_age_max: Option<Nanos>,
     /// DATA messages in a row on a leg at least, while it has room; 0 leaves it to the algorithm.
     pub switch_run_min: u32,
+    /// The host asks for ready messages by itself: no READY mark goes into the instruction queue.
+    pub ready_by_poll: bool,
 }
 
 impl SetTerms {
@@ -182,6 +184,7 @@ impl Default for Set {
             held_sends_max: 0,
             held_age_max: None,
             switch_run_min: 0,
+            ready_by_poll: false,
         };
         Set::new(Role::Exit, terms)
     }
@@ -203,7 +206,8 @@ impl Set {
             bare: false,
             waiting: 0,
             resume_queued: false,
-            ready_marked: false,
+            // A mark that is never taken away is never queued.
+            ready_marked: terms.ready_by_poll,
             policy,
             learnt: None,
             now: 0,

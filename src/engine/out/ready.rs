@@ -60,7 +60,12 @@ impl Engine {
                 return Ok(());
             }
         }
+        // Where no mark in the queue is taken away later, what is left is written down here.
+        let by_poll = state.terms().ready_by_poll;
         self.shrank(set);
+        if by_poll {
+            self.note_all_taken(set);
+        }
         Ok(())
     }
 

@@ -110,8 +110,12 @@ pub struct circflow_set_config {
     pub desired_ux: u8,
     /// How this end chooses its sending leg, CIRCFLOW_ALGORITHM_*. Default: CIRCFLOW_ALGORITHM_BY_UX.
     pub algorithm: u8,
+    /// 1: ready messages of the set come from circflow_set_poll() and circflow_set_poll_tokens() only, and draining
+    /// leaves them alone. It is for a host that takes them at once when a verdict has said `ready`. With legs on other
+    /// engines of a hub no verdict says so: poll after each drain of the set's home. Default 0: both hand them out.
+    pub ready_by_poll: u8,
     /// Zero.
-    pub reserved: [u8; 2],
+    pub reserved: u8,
     /// Messages that may be held for sending while padding blocks the legs, 0 or more. When so many wait, sending
     /// answers CIRCFLOW_ERR_NO_ROOM. Default 32.
     pub held_sends_max: u32,
@@ -183,9 +187,9 @@ pub unsafe extern "C-unwind" fn circflow_engine_accept_sets(
 /// circflow_set_close(). Wipe config->nonce after this call.
 ///
 /// Own statuses: CIRCFLOW_ERR_INVALID: an unknown desired_ux or algorithm; legs_max above 16; link_timeout_ns or
-/// switch_ahead_max is 0; held_age_max_ns above a week; or a reserved field that is not 0. CIRCFLOW_ERR_DISABLED:
-/// cfx_enabled is 0. CIRCFLOW_ERR_NONCE_IN_USE: draw another nonce. CIRCFLOW_ERR_TOO_MANY: sets_max are alive; close
-/// some. CIRCFLOW_ERR_UNDRAINED: drain first.
+/// switch_ahead_max is 0; held_age_max_ns above a week; ready_by_poll above 1; or a reserved field that is not 0.
+/// CIRCFLOW_ERR_DISABLED: cfx_enabled is 0. CIRCFLOW_ERR_NONCE_IN_USE: draw another nonce. CIRCFLOW_ERR_TOO_MANY:
+/// sets_max are alive; close some. CIRCFLOW_ERR_UNDRAINED: drain first.
 /// Inside drain: yes. Since: 0.1.
 #[no_mangle]
 #[must_use]
@@ -323,7 +327,10 @@ pub(super) fn set_config(config: &circflow_set_config) -> Result<SetTerms, Why> 
     if held_age_max.is_some_and(|age| age > limits::HELD_AGE_LIMIT) {
         return Err("held_age_max_ns of a set is above a week");
     }
-    if config.reserved != [0; 2] || config.reserved2 != 0 || config.reserved3 != 0 {
+    if config.ready_by_poll > 1 {
+        return Err("ready_by_poll of a set is above 1");
+    }
+    if config.reserved != 0 || config.reserved2 != 0 || config.reserved3 != 0 {
         return Err("a reserved field of a set's config is not zero");
     }
     Ok(SetTerms {
@@ -339,6 +346,7 @@ pub(super) fn set_config(config: &circflow_set_config) -> Result<SetTerms, Why> 
         held_sends_max: config.held_sends_max,
         held_age_max,
         switch_run_min: config.switch_run_min,
+        ready_by_poll: config.ready_by_poll == 1,
     })
 }
 
@@ -369,7 +377,8 @@ fn config_defaults() -> circflow_set_config {
         launches_max: 0,
         desired_ux: CIRCFLOW_UX_HIGH_THROUGHPUT,
         algorithm: CIRCFLOW_ALGORITHM_BY_UX,
-        reserved: [0; 2],
+        ready_by_poll: 0,
+        reserved: 0,
         held_sends_max: limits::HELD_SENDS_DEFAULT,
         reserved2: 0,
         held_age_max_ns: CIRCFLOW_AS_ENGINE,

@@ -73,6 +73,21 @@ pub struct circflow_set_stats {
 // SAFETY: repr(C), size first, integers.
 unsafe impl sized::Growing for circflow_set_stats {}
 
+/// Tells whether a set is alive: CIRCFLOW_OK if so. It is for a host that fed something, or closed a circuit, and has
+/// to know what that has done to the set before it drains. It costs much less than circflow_set_get_stats().
+///
+/// Own statuses: none. CIRCFLOW_ERR_STALE_ID says that the set has ended; its CIRCFLOW_INSN_ENDED may still wait.
+/// Inside drain: yes. Since: 0.1.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C-unwind" fn circflow_set_check(
+    engine: *mut circflow_engine,
+    set: circflow_set_id,
+) -> circflow_status {
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { door::enter(engine, |core| core.check_set(set.id())) }
+}
+
 /// Gives the figures of a set. Set stats->size to sizeof(circflow_set_stats) first.
 ///
 /// Own statuses: none.
