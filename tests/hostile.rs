@@ -534,6 +534,7 @@ fn any_terms(b: u8, c: u16, d: u64) -> SetTerms {
         held_sends_max: 4,
         held_age_max: [None, Some(0), Some(100), Some(u64::MAX)][usize::from(b % 4)],
         switch_run_min: [0, 0, 1, 7, u32::MAX][usize::from(b % 5)],
+        ready_by_poll: (d >> 24) % 4 == 3,
     }
 }
 

@@ -91,6 +91,7 @@ fn terms(index: usize, held_bytes_max: u64) -> SetTerms {
         held_sends_max: 0,
         held_age_max: None,
         switch_run_min: 0,
+        ready_by_poll: false,
     }
 }
 

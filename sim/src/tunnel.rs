@@ -28,6 +28,7 @@ impl World {
             held_sends_max: self.plan.held_sends_max,
             held_age_max: None,
             switch_run_min: self.plan.switch_run_min,
+            ready_by_poll: false,
         }
     }
 

@@ -193,6 +193,7 @@ pub fn terms(algorithm: Option<Algorithm>) -> SetTerms {
         held_sends_max: 32,
         held_age_max: None,
         switch_run_min: 0,
+        ready_by_poll: false,
     }
 }
 
