@@ -34,9 +34,9 @@ const NOUNS: [&str; 23] = [
 ];
 
 /// circflow does it: the first word after the noun.
-const IMPERATIVES: [&str; 40] = [
-    "accept", "add", "adopt", "choose", "close", "decide", "decode", "dissolve", "drain", "drop", "encode", "expect",
-    "export", "extend", "free", "import", "install", "join", "launch", "load", "new", "open", "poll", "push",
+const IMPERATIVES: [&str; 41] = [
+    "accept", "add", "adopt", "check", "choose", "close", "decide", "decode", "dissolve", "drain", "drop", "encode",
+    "expect", "export", "extend", "free", "import", "install", "join", "launch", "load", "new", "open", "poll", "push",
     "receive", "record", "register", "relay", "remove", "retag", "send", "serve", "start", "stop", "take", "tick",
     "trim", "update", "use", "write",
 ];
