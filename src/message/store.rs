@@ -286,8 +286,8 @@ impl Store {
         }))
     }
 
-    /// The body that is [lent](super::Lend), or nothing. It neither moves nor changes until [`Store::give_back`], whatever
-    /// else is done with the store.
+    /// The body that is [lent](super::Lend), or nothing. It neither moves nor changes until [`Store::give_back`],
+    /// whatever else is done with the store.
     #[inline(always)]
     pub fn lent(&self) -> &[u8] {
         let held = self.lent.and_then(|slot| self.copied.get(slot));
