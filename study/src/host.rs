@@ -98,6 +98,7 @@ fn terms(algorithm: Algorithm) -> SetTerms {
         held_sends_max: limits::HELD_SENDS_DEFAULT,
         held_age_max: None,
         switch_run_min: 0,
+        ready_by_poll: false,
     }
 }
 
