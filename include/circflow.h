@@ -1922,8 +1922,8 @@ typedef struct circflow_arrival {
  * @param taken_out  Messages that were taken: `count` when the answer is CIRCFLOW_OK, otherwise the index of the one
  *                   that was not.
  *
- * Own statuses: those of circflow_circuit_receive(), about arrivals[*taken_out]. CIRCFLOW_ERR_NULL: taken_out, or
- * arrivals with a count; nothing was fed.
+ * Own statuses: those of circflow_circuit_receive(), about the message at the index *taken_out. CIRCFLOW_ERR_NULL:
+ * taken_out, or arrivals with a count; nothing was fed.
  * Inside drain: yes. Since: 0.1. */
 CIRCFLOW_MUST_USE
 enum circflow_status circflow_circuit_receive_many(struct circflow_engine *engine,
