@@ -184,6 +184,39 @@ static void is_sendme(const host_event *event, circflow_circuit_id circuit, uint
     assert_memory_equal(digest, host_digest(n), digest_len);
 }
 
+/* XOFF, which only circflow reads, is the last message that is ready; the SENDME behind it has its own body. */
+static void what_circflow_reads_leaves_no_trace_in_the_next_body(void **state)
+{
+    uint8_t full[CIRCFLOW_BODY_MAX] = {0};
+    circflow_verdict verdict;
+    (void)state;
+    host_start(&world);
+    param(CIRCFLOW_PATH_EXIT, "cc_xoff_client", 1);
+    param(CIRCFLOW_PATH_EXIT, "cc_xoff_exit", 1);
+    OK(circflow_set_open(CLIENT, world.now, &world.client_terms, &world.client_set));
+    for (size_t leg = 0; leg < 2; leg++) {
+        host_pair(&world);
+        OK(circflow_set_adopt_leg(CLIENT, world.now, world.client_set, LEG(leg), CIRCFLOW_UX_HIGH_THROUGHPUT, 10 * MS));
+    }
+    host_drain(CLIENT);
+    stream = host_begun(&world, CLIENT, world.client_set, no_circuit, HOST_HOPS, 7);
+    for (size_t n = 0; n < 10; n++) /* So much that the other end may say XOFF. */
+        OK(host_stream_send(&world, CLIENT, stream, CIRCFLOW_CMD_DATA, full, sizeof(full), &verdict));
+    for (uint64_t n = 1; n < INC; n++)
+        host_expect(&world, CLIENT, LEG(1), data_with_digest(HOST_HOPS, 7, n, 20), CIRCFLOW_VERDICT_DELIVER);
+    host_drain(CLIENT);
+    host_expect(&world, CLIENT, LEG(0), host_switch(HOST_HOPS, INC - 1), CIRCFLOW_VERDICT_CONSUMED);
+    host_expect(&world, CLIENT, LEG(1), host_switch(HOST_HOPS, 1), CIRCFLOW_VERDICT_CONSUMED);
+    host_expect(&world, CLIENT, LEG(1), host_message(CIRCFLOW_CMD_XOFF, HOST_HOPS, 7, "", 1), CIRCFLOW_VERDICT_CONSUMED);
+    host_expect(&world, CLIENT, LEG(0), data_with_digest(HOST_HOPS, 7, 1, 20), CIRCFLOW_VERDICT_DELIVER);
+    host_expect(&world, CLIENT, LEG(1), host_switch(HOST_HOPS, 1), CIRCFLOW_VERDICT_CONSUMED);
+    host_expect(&world, CLIENT, LEG(1), data_with_digest(HOST_HOPS, 7, INC, 20), CIRCFLOW_VERDICT_HELD);
+    const host_events *events = host_drain(CLIENT);
+    assert_int_equal(events->count, 1);
+    is_sendme(&events->at[0], LEG(1), HOST_HOPS, INC, 20);
+    assert_int_equal(host_stream_stats(CLIENT, stream).stopped, 1);
+}
+
 static void each_incth_data_is_acknowledged_with_its_digest(void **state)
 {
     static const struct { uint32_t inc; uint8_t digest_len; } rows[] = {{31, 20}, {1, 20}, {2, 16}, {254, 20}, {100, 16}};
@@ -852,6 +885,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_window_closes_at_cwnd_and_opens_with_sendmes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_clock_that_stands_still_opens_the_window_without_the_algorithm, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_channel_is_congestion, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_circflow_reads_leaves_no_trace_in_the_next_body, setup, teardown),
         cmocka_unit_test_setup_teardown(each_incth_data_is_acknowledged_with_its_digest, setup, teardown),
         cmocka_unit_test_setup_teardown(each_hop_is_counted_for_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(a_relay_acknowledges_to_the_client, setup, teardown),

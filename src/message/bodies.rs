@@ -11,7 +11,7 @@ pub trait Bodies {
     /// The body that was taken, of `len` bytes.
     fn taken<'s>(&'s self, store: &'s Store, len: u16) -> &'s [u8];
 
-    /// Where a body is written that no message has.
+    /// Where a body is written that no held message has; it counts in place of one that was taken before.
     fn buffer(&mut self) -> &mut [u8];
 }
 
@@ -34,10 +34,22 @@ impl Bodies for &mut [u8] {
 
 /// Leaves it where it is, lent to who reads it: see [`Store::lent`].
 pub struct Lend<'b> {
-    /// For other bodies.
-    pub buffer: &'b mut [u8],
-    /// Where the body lies that was lent.
-    pub lies_at: Option<*const u8>,
+    buffer: &'b mut [u8],
+    /// Where the body lies that was lent last, unless one was written into the buffer since.
+    lies_at: Option<*const u8>,
+}
+
+impl<'b> Lend<'b> {
+    /// Other bodies are written into `buffer`.
+    pub fn new(buffer: &'b mut [u8]) -> Self {
+        Lend { buffer, lies_at: None }
+    }
+
+    /// Where the body lies.
+    #[inline(always)]
+    pub fn lies_at(&self) -> *const u8 {
+        self.lies_at.unwrap_or(self.buffer.as_ptr())
+    }
 }
 
 impl Bodies for Lend<'_> {
@@ -47,11 +59,12 @@ impl Bodies for Lend<'_> {
         Ok(true)
     }
 
-    fn taken<'s>(&'s self, store: &'s Store, _: u16) -> &'s [u8] {
-        store.lent()
+    fn taken<'s>(&'s self, store: &'s Store, len: u16) -> &'s [u8] {
+        store.lent().get(..usize::from(len)).unwrap_or_default()
     }
 
     fn buffer(&mut self) -> &mut [u8] {
+        self.lies_at = None;
         self.buffer
     }
 }

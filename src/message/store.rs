@@ -78,7 +78,7 @@ impl Lane {
 pub struct Store {
     copied: Pool<Held<CopiedBody>>,
     tokens: Pool<Held<HeldToken>>,
-    /// The slot of a message that was taken, and whose body the host still reads where it lies: see [`Store::lend`].
+    /// The slot of a message that was taken, and whose body is still read where it lies: see [`Store::lent`].
     lent: Option<Slot>,
     budget: Budget,
     /// Nanoseconds that have passed and do not count for any age; they wrap around.

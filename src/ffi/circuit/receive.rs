@@ -152,8 +152,8 @@ struct Received<'m, const WATCHED: bool> {
     verdict_out: *mut circflow_verdict,
 }
 
-// SAFETY (of all that is here): made by circflow_circuit_receive() only, for one call, by the contract of which the
-// engine is NULL or one, the message can be read and the verdict written.
+// SAFETY (of all that is here): made by circflow_circuit_receive() and circflow_circuit_receive_many() only, for one
+// message, by the contract of which the engine is NULL or one, the message can be read and the verdict written.
 impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
     type Answer = circflow_status;
 

@@ -80,9 +80,9 @@ pub unsafe extern "C-unwind" fn circflow_engine_drain(
                 let mut body = ptr::null();
                 let status = door::enter(engine, |core| {
                     core.give_back();
-                    let mut bodies = Lend { buffer: &mut buffer, lies_at: None };
+                    let mut bodies = Lend::new(&mut buffer);
                     if core.poll_into(&mut bodies, &mut insn::InsnOut::new(insn.as_mut_ptr()))? {
-                        body = bodies.lies_at.unwrap_or(buffer.as_ptr());
+                        body = bodies.lies_at();
                     }
                     Ok(())
                 });
