@@ -46,6 +46,22 @@ static void all_are_taken_or_it_says_how_many(void **state)
     assert_int_equal(arrivals[4].verdict.number, 0);
 }
 
+static void it_ends_where_the_set_does(void **state)
+{
+    (void)state;
+    circflow_arrival arrivals[3];
+    size_t taken = 99;
+    host_linked(&world, 2);
+    fill(&arrivals[0], world.client_leg[0], host_data(HOST_HOPS, "first"));
+    fill(&arrivals[1], world.client_leg[1], host_data(HOST_HOPS, "first again"));
+    fill(&arrivals[2], world.client_leg[0], host_data(HOST_HOPS, "second"));
+    IS(CIRCFLOW_ERR_NUMBER_STALE, circflow_circuit_receive_many(world.client, world.now, arrivals, 3, &taken));
+    assert_int_equal(taken, 1);
+    IS(CIRCFLOW_ERR_CLOSING, circflow_circuit_receive_many(world.client, world.now, arrivals + 2, 1, &taken));
+    assert_int_equal(taken, 0);
+    assert_int_equal(host_count(host_drain(world.client), CIRCFLOW_INSN_CLOSE), 2);
+}
+
 static void nothing_is_a_call_too(void **state)
 {
     (void)state;
@@ -250,6 +266,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(all_are_taken_or_it_says_how_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(it_ends_where_the_set_does, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_is_a_call_too, setup, teardown),
         cmocka_unit_test(as_one_after_the_other),
     };

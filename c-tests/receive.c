@@ -545,79 +545,6 @@ static void arguments_are_checked(void **state)
     assert_int_equal(expect(0, message, CIRCFLOW_VERDICT_HELD), 2); /* None of them counted. */
 }
 
-/* --- Many in one call --- */
-
-static circflow_arrival arrival(size_t leg, circflow_message message)
-{
-    circflow_arrival made;
-    memset(&made, 0, sizeof(made));
-    made.circuit = legs[leg];
-    made.message = message;
-    return made;
-}
-
-static void many_end_at_the_first_that_is_refused(void **state)
-{
-    circflow_arrival all[5];
-    size_t taken = 99;
-    (void)state;
-    link_legs(2, 0);
-    all[0] = arrival(0, host_data(hop, "first"));
-    all[1] = arrival(1, host_switch(hop, 2));
-    all[2] = arrival(1, host_data(hop, "third"));
-    all[3] = arrival(0, host_data(17, "from no hop"));
-    all[4] = arrival(0, host_data(hop, "second"));
-    IS(CIRCFLOW_ERR_INVALID, circflow_circuit_receive_many(engine, world.now, all, 5, &taken));
-    assert_int_equal(taken, 3);
-    assert_int_equal(all[0].verdict.kind, CIRCFLOW_VERDICT_DELIVER);
-    assert_int_equal(all[0].verdict.number, 1);
-    assert_int_equal(all[1].verdict.kind, CIRCFLOW_VERDICT_CONSUMED);
-    assert_int_equal(all[2].verdict.kind, CIRCFLOW_VERDICT_HELD);
-    assert_int_equal(all[4].verdict.kind, 0);
-    assert_int_equal(host_set_stats(engine, set).delivered, 1); /* The last has changed nothing. */
-    OK(circflow_circuit_receive_many(engine, world.now, all + 4, 1, &taken));
-    assert_int_equal(taken, 1);
-    assert_int_equal(all[4].verdict.number, 2);
-    const host_events *events = host_drain(engine);
-    assert_int_equal(host_count(events, CIRCFLOW_INSN_DELIVER), 1);
-    assert_int_equal(events->at[0].insn.detail.deliver.number, 3);
-    assert_memory_equal(events->at[0].body, "third", 5);
-}
-
-static void many_end_where_the_set_does(void **state)
-{
-    circflow_arrival all[3];
-    size_t taken = 99;
-    (void)state;
-    link_legs(2, 0);
-    all[0] = arrival(0, host_data(hop, "first"));
-    all[1] = arrival(1, host_data(hop, "first again"));
-    all[2] = arrival(0, host_data(hop, "second"));
-    IS(CIRCFLOW_ERR_NUMBER_STALE, circflow_circuit_receive_many(engine, world.now, all, 3, &taken));
-    assert_int_equal(taken, 1);
-    IS(CIRCFLOW_ERR_CLOSING, circflow_circuit_receive_many(engine, world.now, all + 2, 1, &taken));
-    assert_int_equal(taken, 0);
-    assert_true(host_count(host_drain(engine), CIRCFLOW_INSN_CLOSE) == 2);
-}
-
-static void arguments_of_many_are_checked(void **state)
-{
-    circflow_arrival one;
-    size_t taken = 99;
-    (void)state;
-    link_legs(1, 0);
-    one = arrival(0, host_data(hop, "x"));
-    OK(circflow_circuit_receive_many(engine, world.now, NULL, 0, &taken));
-    assert_int_equal(taken, 0);
-    taken = 99;
-    IS(CIRCFLOW_ERR_NULL, circflow_circuit_receive_many(engine, world.now, NULL, 1, &taken));
-    assert_int_equal(taken, 0);
-    IS(CIRCFLOW_ERR_NULL, circflow_circuit_receive_many(engine, world.now, &one, 1, NULL));
-    IS(CIRCFLOW_ERR_NULL, circflow_circuit_receive_many(NULL, world.now, &one, 1, &taken));
-    OK(circflow_circuit_receive_many(engine, world.now, &one, 1, &taken));
-    assert_int_equal(one.verdict.number, 1); /* None of them counted. */
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -640,9 +567,6 @@ int main(void)
         TEST(an_engine_that_may_hold_nothing),
         TEST(messages_outlive_their_leg),
         TEST(arguments_are_checked),
-        TEST(many_end_at_the_first_that_is_refused),
-        TEST(many_end_where_the_set_does),
-        TEST(arguments_of_many_are_checked),
     };
     return cmocka_run_group_tests_name("receive", tests, NULL, NULL);
 }
