@@ -66,14 +66,27 @@ impl Window {
     /// Never refused, as the cell has gone: ask [`Window::room`] before.
     #[inline]
     pub fn sent_data(&mut self, now: Nanos) -> bool {
+        self.sent::<false>(now)
+    }
+
+    /// The same. `USUAL`: the caller has seen that no SENDME will acknowledge just this cell ([`Window::awaits_next`]).
+    #[inline(always)]
+    pub fn sent<const USUAL: bool>(&mut self, now: Nanos) -> bool {
         self.vegas.inflight = self.vegas.inflight.saturating_add(1);
         // Counted after this cell, so that an increment of 1 works (CC-28). A counter, not inflight modulo the
         // increment: a division for each cell costs more than all the rest.
         self.until -= 1;
-        if self.until != 0 {
+        if USUAL || self.until != 0 {
+            debug_assert!(self.until != 0, "somebody has looked before");
             return false;
         }
         self.await_sendme(now)
+    }
+
+    /// True when a SENDME will acknowledge the next cell.
+    #[inline(always)]
+    pub fn awaits_next(&self) -> bool {
+        self.until == 1
     }
 
     /// Notes a cell that a SENDME will acknowledge. False when there is no room to remember it.

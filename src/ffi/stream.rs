@@ -10,7 +10,7 @@ use super::out::Out;
 use super::sized;
 use super::status::circflow_status;
 use super::status::circflow_status::*;
-use crate::engine::{send, Outlet, Sending, Sent, StreamConfig, StreamStats, NO_REPORTS};
+use crate::engine::{send, send_rest, Outlet, Sending, Sent, StreamConfig, StreamStats, NO_REPORTS};
 use crate::reactor::Owner;
 use crate::wire::Command;
 use libc::size_t;
@@ -234,6 +234,23 @@ impl Sending for OnStream {
     }
 
     #[inline(always)]
+    fn anew(&mut self) -> Option<Sent> {
+        let &mut OnStream { engine, now_ns, stream, message, verdict_out } = self;
+        // SAFETY: see above.
+        let message = unsafe { message.as_ref() }.filter(|message| is_data(message) && !verdict_out.is_null())?;
+        // SAFETY: see above.
+        unsafe {
+            door::try_enter(engine, |core| core.send_on_stream_quick::<false>(now_ns, stream.id(), message.body_len))
+        }
+    }
+
+    #[inline(always)]
+    fn rest(&mut self) -> circflow_status {
+        // SAFETY: see above.
+        unsafe { send_rest_on_stream(self.engine, self.now_ns, self.stream, self.message, self.verdict_out) }
+    }
+
+    #[inline(always)]
     fn done(&mut self, sent: &Sent) -> circflow_status {
         // SAFETY: see above.
         unsafe {
@@ -255,6 +272,18 @@ impl Sending for OnStream {
 #[inline(always)]
 fn is_data(message: &circflow_message) -> bool {
     Command(message.command) == Command::DATA && message::is_sendable(message)
+}
+
+/// A function apart, so that the first step has nothing to keep for the others.
+#[inline(never)]
+unsafe extern "C-unwind" fn send_rest_on_stream(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    stream: circflow_stream_id,
+    message: *const circflow_message,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    send_rest(&mut OnStream { engine, now_ns, stream, message, verdict_out })
 }
 
 /// The long way: not DATA, or no room, or another leg, or NULL was given.

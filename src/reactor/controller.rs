@@ -10,7 +10,7 @@ use crate::conflux::choice::Path;
 use crate::conflux::set::{
     Contradiction, Fate, HeldRun, LegNumbers, LegStats, Numbers, Plan, Refusal, SetStats, SetSums, Unfit,
 };
-use crate::conflux::{Algorithm, Arrival, Cause, Effect, Fault, LegIx, Report, Role, Set, SetTerms};
+use crate::conflux::{Algorithm, Arrival, Cause, Effect, Fault, LegIx, Report, Role, Set, SetTerms, Turn};
 use crate::congestion::Params;
 use crate::hub::{SharedLedger, Standing};
 use crate::message::{Bodies, Delivery, Lane, Message, Store, TooSmall};
@@ -214,27 +214,32 @@ impl Controller {
         }
     }
 
-    /// The common case of DATA on a leg for which [`Set::is_next`] is true: counts it when its stream is open and has
-    /// room. Returns none, and changes nothing, in any other case.
+    /// The common case of DATA whose turn on its leg has come ([`Set::turn`]): counts it when its stream is open and has
+    /// room; for `USUAL` see [`Streams::take_data`]. Returns none, and changes nothing, in any other case.
     #[inline(always)]
-    pub fn take_data(
+    pub fn take_data<const USUAL: bool>(
         &mut self,
-        ix: LegIx,
+        turn: Turn,
         arena: &mut Arena<Stream>,
         now: Nanos,
         data: &DataHead,
     ) -> Option<(u64, Written)> {
-        let written = self.write_data(arena, now, data)?;
-        Some((self.set.arrive_quick(ix, now).unwrap_or_default(), written))
+        let written = self.write_data::<USUAL>(arena, now, data)?;
+        Some((self.set.arrive_in_turn(turn, now), written))
     }
 
     /// Counts DATA whose turn has come at its stream. Returns none, and changes nothing, when the stream is not open or
     /// has no room.
     #[inline(always)]
-    pub fn write_data(&mut self, arena: &mut Arena<Stream>, now: Nanos, data: &DataHead) -> Option<Written> {
+    pub fn write_data<const USUAL: bool>(
+        &mut self,
+        arena: &mut Arena<Stream>,
+        now: Nanos,
+        data: &DataHead,
+    ) -> Option<Written> {
         let (streams, params) = (self.streams.as_mut()?, self.params.as_deref()?);
         // The leg is not known here, so the clock of its window is not either: the host's clock is trusted.
-        streams.take_data(arena, now, data, params, false)
+        streams.take_data::<USUAL>(arena, now, data, params, false)
     }
 
     /// True when no message and no stream would be lost with the set. False when the host runs the streams, as circflow
@@ -300,7 +305,7 @@ delegate_to_set! {
     fn tag(look, ix: LegIx) -> u64;
     fn alone(look) -> Option<Id>;
     fn export(look) -> (Numbers, Vec<LegNumbers>);
-    fn is_next(look, ix: LegIx) -> bool;
+    fn turn(look, ix: LegIx) -> Option<Turn>;
     fn is_in_order(look, ix: LegIx) -> bool;
     fn is_ready(look) -> bool;
     fn holds_more(look) -> bool;

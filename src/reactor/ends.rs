@@ -63,24 +63,50 @@ impl HopTerms {
 pub struct Ends(Vec<End>);
 
 impl Ends {
+    /// Congestion control with a hop, none before its first use; with `USUAL`, none when it is not the first hop that was
+    /// used, too.
+    #[inline(always)]
+    pub fn look<const USUAL: bool>(&mut self, hop: u8) -> Option<&mut End> {
+        if USUAL {
+            self.0.first_mut().filter(|end| end.hop == hop)
+        } else {
+            self.find(hop)
+        }
+    }
+
     /// Congestion control with a hop, none before its first use.
     #[inline]
     pub fn find(&mut self, hop: u8) -> Option<&mut End> {
         self.0.iter_mut().find(|end| end.hop == hop)
     }
 
-    /// The counter of DATA from a hop, none when the next DATA is due a SENDME.
+    /// The counter of DATA from a hop, none before its first use; with `USUAL`, none when the next DATA is due a SENDME,
+    /// too.
     #[inline(always)]
-    pub fn counting(&mut self, hop: u8) -> Option<&mut Acks> {
-        self.find(hop).map(|end| &mut end.acks).filter(|acks| !acks.is_due_next())
+    pub fn counting<const USUAL: bool>(&mut self, hop: u8) -> Option<&mut Acks> {
+        self.look::<USUAL>(hop).map(|end| &mut end.acks).filter(|acks| !USUAL || !acks.is_due_next())
+    }
+
+    /// The window towards a hop, none before its first use; with `USUAL`, none when a SENDME will acknowledge just the
+    /// next DATA, too.
+    #[inline(always)]
+    pub fn window<const USUAL: bool>(&mut self, hop: u8) -> Option<&mut Window> {
+        self.look::<USUAL>(hop).map(|end| &mut end.window).filter(|window| !USUAL || !window.awaits_next())
+    }
+
+    /// True when the next DATA from a hop is due a SENDME.
+    pub fn is_due(&mut self, hop: u8) -> bool {
+        self.find(hop).is_some_and(|end| end.acks.is_due_next())
     }
 
     /// Congestion control with a hop, made on first use.
     #[inline(always)]
     pub fn at(&mut self, hop: u8, terms: &HopTerms) -> &mut End {
         // Most often the hop is the only one.
-        let is_first = self.0.first().is_some_and(|end| end.hop == hop);
-        let index = if is_first { 0 } else { self.find_or_make(hop, terms) };
+        if self.0.first().is_some_and(|end| end.hop == hop) {
+            return &mut self.0[0];
+        }
+        let index = self.find_or_make(hop, terms);
         &mut self.0[index]
     }
 

@@ -247,13 +247,13 @@ impl Streams {
     /// Finds an open stream for which DATA may come.
     #[inline(always)]
     pub fn find(&mut self, hop: u8, stream_id: u16) -> Option<Id> {
-        let key = StreamKey::of(hop, stream_id);
-        if let Some(&(found, id)) = self.open.get(self.recent) {
-            if found == key {
-                return Some(id);
-            }
-        }
-        self.search(key)
+        self.recent(hop, stream_id).or_else(|| self.search(StreamKey::of(hop, stream_id)))
+    }
+
+    /// The same, if it is the one that was found last.
+    #[inline(always)]
+    pub fn recent(&self, hop: u8, stream_id: u16) -> Option<Id> {
+        self.open.get(self.recent).filter(|(key, _)| *key == StreamKey::of(hop, stream_id)).map(|&(_, id)| id)
     }
 
     #[inline(never)]

@@ -87,23 +87,29 @@ impl Reactor {
         self.ends.at(hop, &self.terms)
     }
 
-    /// The common case of DATA for a stream of the circuit itself: counts it when the stream is open and no SENDME is
-    /// due. Returns none, and changes nothing, in any other case.
+    /// The common case of DATA for a stream of the circuit itself: counts it when the stream is open. `USUAL`: only when
+    /// no SENDME is due, and see [`Streams::take_data`]. Returns none, and changes nothing, in any other case.
     #[inline(always)]
-    pub fn take_data(&mut self, arena: &mut Arena<Stream>, now: Nanos, data: &DataHead) -> Option<Written> {
-        let end = self.ends.find(data.hop).filter(|end| !end.acks.is_due_next())?;
+    pub fn take_data<const USUAL: bool>(
+        &mut self,
+        arena: &mut Arena<Stream>,
+        now: Nanos,
+        data: &DataHead,
+    ) -> Option<Written> {
+        let end = self.ends.look::<USUAL>(data.hop).filter(|end| !USUAL || !end.acks.is_due_next())?;
         let (clock_broken, params) = (end.window.clock_broken(), &self.terms.of(data.hop).params);
-        let written = self.streams.as_mut()?.take_data(arena, now, data, params, clock_broken)?;
+        let written = self.streams.as_mut()?.take_data::<USUAL>(arena, now, data, params, clock_broken)?;
         end.acks.data();
         Some(written)
     }
 
     /// The common case of DATA sent on a stream of the circuit itself: counts it when window and edge have room, and
-    /// returns whether the host has to report its digest. Returns none, and changes nothing, in any other case.
+    /// returns whether the host has to report its digest. `USUAL`: only if it has not. Returns none, and changes nothing,
+    /// in any other case.
     #[inline(always)]
-    pub fn send_data(&mut self, hop: u8, now: Nanos) -> Option<bool> {
-        let end = self.ends.find(hop).filter(|end| end.window.room() > 0)?;
-        self.backward.back.is_clear_alone().then(|| end.window.sent_data(now))
+    pub fn send_data<const USUAL: bool>(&mut self, hop: u8, now: Nanos) -> Option<bool> {
+        let window = self.ends.window::<USUAL>(hop).filter(|window| window.room() > 0)?;
+        self.backward.back.is_clear_alone().then(|| window.sent::<USUAL>(now))
     }
 
     /// Parameters of congestion and flow control with the last hop.

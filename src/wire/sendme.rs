@@ -76,9 +76,20 @@ impl Digest {
 }
 
 /// Compares in constant time. Only the lengths, which are public, are compared openly.
+impl Digest {
+    /// The bytes as numbers, filled up with 0: comparing them in constant time costs a tenth of comparing bytes.
+    fn words(&self) -> [u64; 3] {
+        let mut words = [[0; 8]; 3];
+        let bytes = self.as_bytes();
+        words.as_flattened_mut()[..bytes.len()].copy_from_slice(bytes);
+        words.map(u64::from_le_bytes)
+    }
+}
+
 impl PartialEq for Digest {
     fn eq(&self, other: &Self) -> bool {
-        self.as_bytes().ct_eq(other.as_bytes()).into()
+        let same_length = self.as_bytes().len().ct_eq(&other.as_bytes().len());
+        (same_length & self.words().ct_eq(&other.words())).into()
     }
 }
 

@@ -19,30 +19,41 @@ pub enum Arrival {
     Held(u64),
 }
 
-impl Set {
-    /// True when [`Set::arrive_quick`] would take the next message on this leg.
-    #[inline(always)]
-    pub fn is_next(&self, ix: LegIx) -> bool {
-        let Some(leg) = self.legs.get(usize::from(ix)) else { return false };
-        let number = leg.received + 1;
-        leg.state.is_linked() && number == self.delivered + 1 && number + 1 < self.next_held
-    }
+/// The turn of the next message on a leg.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Turn {
+    ix: LegIx,
+    number: u64,
+}
 
-    /// The common case of [`Set::arrive`]: the message is next in order, and its successor is not held. Returns its
-    /// number, or none and changes nothing in any other case.
+impl Set {
+    /// The turn of the next message on this leg, when it has come and its successor is not held.
     #[inline(always)]
-    pub fn arrive_quick(&mut self, ix: LegIx, now: Nanos) -> Option<u64> {
-        let leg = self.legs.get_mut(usize::from(ix))?;
+    pub fn turn(&self, ix: LegIx) -> Option<Turn> {
+        let leg = self.legs.get(usize::from(ix))?;
         // Cannot overflow: SWITCH keeps received below NUMBER_MAX, and nobody receives 2^62 messages.
         let number = leg.received + 1;
-        if !leg.state.is_linked() || number != self.delivered + 1 || number + 1 >= self.next_held {
-            return None;
+        let is_next = leg.state.is_linked() && number == self.delivered + 1 && number + 1 < self.next_held;
+        is_next.then_some(Turn { ix, number })
+    }
+
+    /// The common case of [`Set::arrive`]: the message whose turn it is has come. Returns its number.
+    #[inline(always)]
+    pub fn arrive_in_turn(&mut self, Turn { ix, number }: Turn, now: Nanos) -> u64 {
+        debug_assert_eq!(self.turn(ix), Some(Turn { ix, number }), "nothing has come meanwhile");
+        if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
+            leg.received = number;
+            leg.bare = false;
         }
-        leg.received = number;
-        leg.bare = false;
         self.delivered = number;
         self.touch(ix, now);
-        Some(number)
+        number
+    }
+
+    /// [`Set::turn`] and [`Set::arrive_in_turn`] in one step. Changes nothing when its turn has not come.
+    #[inline(always)]
+    pub fn arrive_quick(&mut self, ix: LegIx, now: Nanos) -> Option<u64> {
+        self.turn(ix).map(|turn| self.arrive_in_turn(turn, now))
     }
 
     /// The common case of holding: the message came too early, nothing is wrong with it, and neither a cap is reached
@@ -196,7 +207,7 @@ impl Set {
         Ok(Some(Delivery { leg, tag, ..delivery }))
     }
 
-    /// Like [`Set::next`], for a message held as a token. Returns none, and changes nothing, in any other case.
+    /// Like [`Set::turn`], for a message held as a token. Returns none, and changes nothing, in any other case.
     #[inline(always)]
     pub fn next_token(&mut self, store: &mut Store) -> Option<u64> {
         if self.next_held != self.delivered + 1 {

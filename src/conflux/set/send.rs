@@ -146,7 +146,7 @@ impl Set {
     }
 
     /// The leg that [`Set::send_quick`] would send on, none if it would not send.
-    #[inline]
+    #[inline(always)]
     pub fn settled_leg(&self) -> Option<Id> {
         self.legs.get(self.sender.into()).filter(|_| self.settled > 0).map(|leg| leg.key)
     }

@@ -77,11 +77,28 @@ impl Incoming {
     ) -> Result<Option<FlowMessage>, Overflow> {
         let buffered = self.buffered.checked_add(bytes).filter(|&sum| sum <= self.buffered_max).ok_or(Overflow)?;
         self.buffered = buffered;
-        if u64::from(buffered) > params.xoff_bytes(self.edge).min(BURST_BYTES) {
+        if !self.is_few(buffered, params) {
             return Ok(self.handle_large(now, params, clock_broken));
         }
         self.over_since = None;
         Ok(None)
+    }
+
+    /// The same for a buffer that holds less than comes in one burst afterwards. False when it holds more: nothing was
+    /// counted.
+    #[inline(always)]
+    pub fn deliver_few(&mut self, bytes: u32, params: &Params) -> bool {
+        let few = self.buffered.checked_add(bytes).filter(|&sum| self.is_few(sum, params) && sum <= self.buffered_max);
+        let Some(buffered) = few else { return false };
+        self.buffered = buffered;
+        self.over_since = None;
+        true
+    }
+
+    /// Whether so many bytes are less than comes in one burst, and no reason for an XOFF.
+    #[inline(always)]
+    fn is_few(&self, buffered: u32, params: &Params) -> bool {
+        u64::from(buffered) <= params.xoff_bytes(self.edge).min(BURST_BYTES)
     }
 
     /// Handles a buffer that holds more than comes in one burst.

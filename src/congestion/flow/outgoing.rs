@@ -22,9 +22,11 @@ use crate::congestion::params::{Params, StreamEdge, CELL_BYTES};
 ///   each account has a cap instead ([`limits::FLOW_CREDIT_MAX`]), which bounds what can be saved up just as well.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
-    /// The peer's credit in bytes for XOFFs, and for XONs without XOFF.
+    /// The peer's credit in bytes for XOFFs, and for XONs without XOFF, as of when it last sent one ..
     xoff_credit: u64,
     xon_credit: u64,
+    /// .. and the bytes sent since, which are credit for both.
+    sent: u64,
     /// The price of each in bytes; 0 where the peer is not judged.
     xoff_price: u64,
     xon_price: u64,
@@ -68,6 +70,7 @@ impl Outgoing {
         Outgoing {
             xoff_credit: 0,
             xon_credit: 0,
+            sent: 0,
             xoff_price: price(xoff),
             xon_price: price(xon),
             rate: 0,
@@ -78,18 +81,27 @@ impl Outgoing {
     }
 
     /// Counts `bytes` of data that were sent on the stream, on any leg.
-    #[inline]
+    #[inline(always)]
     pub fn sent(&mut self, now: Nanos, bytes: u32) {
-        self.xoff_credit = (self.xoff_credit + u64::from(bytes)).min(limits::FLOW_CREDIT_MAX);
-        self.xon_credit = (self.xon_credit + u64::from(bytes)).min(limits::FLOW_CREDIT_MAX);
+        // Cannot overflow: nobody sends 2^64 bytes.
+        self.sent += u64::from(bytes);
         if self.rate != 0 {
             self.fill(now);
             self.tokens = self.tokens.saturating_sub(i64::from(bytes) * BYTE);
         }
     }
 
+    /// Counts what was sent as credit.
+    fn give_credit(&mut self) {
+        for credit in [&mut self.xoff_credit, &mut self.xon_credit] {
+            *credit = credit.saturating_add(self.sent).min(limits::FLOW_CREDIT_MAX);
+        }
+        self.sent = 0;
+    }
+
     /// Handles the peer's XOFF.
     pub fn handle_xoff(&mut self) -> Result<(), Abuse> {
+        self.give_credit();
         if self.stopped {
             return Err(Abuse::XoffTwice);
         }
@@ -101,6 +113,7 @@ impl Outgoing {
     /// Handles the peer's XON, with a rate in units of 1000 bytes per second. 0 means no limit, and so does a rate that
     /// C Tor cannot count. Without an XOFF before it, an XON only brings a rate (FC-13).
     pub fn handle_xon(&mut self, now: Nanos, rate: u32) -> Result<(), Abuse> {
+        self.give_credit();
         if !self.stopped {
             self.xon_credit = self.xon_credit.checked_sub(self.xon_price).ok_or(Abuse::XonEarly)?;
         }
@@ -119,15 +132,20 @@ impl Outgoing {
         if self.stopped {
             return May::Stopped;
         }
-        if self.rate == 0 {
-            return May::Now;
-        }
-        self.fill(now);
-        if self.tokens > 0 {
+        if self.may_send_now(now) {
             return May::Now;
         }
         let wait = (1 - i128::from(self.tokens)).unsigned_abs().div_ceil(self.rate.into());
         May::At(now.saturating_add(u64::try_from(wait).unwrap_or(u64::MAX)))
+    }
+
+    /// True when [`Outgoing::may_send`] would answer [`May::Now`].
+    #[inline(always)]
+    pub fn may_send_now(&mut self, now: Nanos) -> bool {
+        if self.rate != 0 {
+            self.fill(now);
+        }
+        !self.stopped && (self.rate == 0 || self.tokens > 0)
     }
 
     /// True between XOFF and XON.

@@ -119,7 +119,7 @@ impl Engine {
             let torn = state.has_duplicate();
             let data = DataHead { hop, stream_id: delivery.stream_id, len: delivery.len };
             let written = match delivery.command {
-                Command::DATA if !torn => state.write_data(&mut self.streams, now, &data),
+                Command::DATA if !torn => state.write_data::<false>(&mut self.streams, now, &data),
                 _ => None,
             };
             if let Some(Written { stream, tag, say }) = written {

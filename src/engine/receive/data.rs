@@ -8,11 +8,21 @@ use crate::reactor::{DataHead, Owner, Written};
 use crate::wire::Command;
 
 impl Engine {
-    /// Takes DATA of an open stream that is due no SENDME and, on a leg, is next in order. The second step of
-    /// receiving, after [`Engine::receive_quick`], for which nothing is due. Answers [`Step::OnLeg`] to DATA on a leg
+    /// Takes DATA of an open stream that, on a leg, is next in order. The second step of receiving, after [`Engine::receive_quick`], for which nothing is due. Answers [`Step::OnLeg`] to DATA on a leg
     /// that is not next, or whose set is elsewhere, for [`Engine::receive_data_on_leg`].
+    ///
+    /// `USUAL`: only for what needs no call of another function, which is why it keeps all it knows in registers: no
+    /// SENDME is due, and [`Streams::take_data`](crate::reactor::Streams::take_data) has the rest. It answers
+    /// [`Step::Run`] to what may be taken without `USUAL`. `digest` is asked for when a SENDME is due; without one
+    /// nothing is taken.
     #[inline(always)]
-    pub fn receive_data_quick<const WATCHED: bool>(&mut self, id: Id, data: &DataHead) -> Step {
+    pub fn receive_data_quick<'d, const WATCHED: bool, const USUAL: bool>(
+        &mut self,
+        id: Id,
+        data: &DataHead,
+        digest: impl FnOnce() -> Option<&'d [u8]>,
+    ) -> Step {
+        let unusual = if USUAL { Step::Run } else { Step::Other };
         let now = self.time.clock.latest();
         let Some(Circuit { place, config, padding: None, reactor: Some(reactor), .. }) = self.circuits.get_mut(id)
         else {
@@ -22,21 +32,25 @@ impl Engine {
             return Step::Other;
         }
         let tag = config.tag;
+        let mut sendme = None;
+        if !USUAL && reactor.ends.is_due(data.hop) {
+            sendme = digest();
+            if sendme.is_none() {
+                return Step::Other;
+            }
+        }
         let (owner, number, written) = match *place {
             Place::Alone => {
-                let Some(written) = reactor.take_data(&mut self.streams, now, data) else { return Step::Other };
+                let Some(written) = reactor.take_data::<USUAL>(&mut self.streams, now, data) else { return unusual };
                 config.flags.add(CircuitFlags::STREAMS);
                 (Owner::Circuit(id), 0, written)
             }
             Place::Leg { set, ix } if config.hops.ends_at(data.hop) && data.stream_id != 0 => {
-                let (Some(state), Some(acks)) = (self.sets.get_mut(set), reactor.ends.counting(data.hop)) else {
-                    return Step::Other;
-                };
-                if !state.is_next(ix) {
-                    return Step::OnLeg;
-                }
-                let Some((number, written)) = state.take_data(ix, &mut self.streams, now, data) else {
-                    return Step::Other;
+                let Some(state) = self.sets.get_mut(set) else { return Step::Other };
+                let Some(acks) = reactor.ends.counting::<USUAL>(data.hop) else { return unusual };
+                let Some(turn) = state.turn(ix) else { return Step::OnLeg };
+                let Some((number, written)) = state.take_data::<USUAL>(turn, &mut self.streams, now, data) else {
+                    return unusual;
                 };
                 acks.data();
                 (Owner::Set(set), number, written)
@@ -50,6 +64,9 @@ impl Engine {
             }
             _ => return Step::Other,
         };
+        if let Some(digest) = sendme {
+            self.queue_sendme(id, data.hop, digest);
+        }
         let Written { stream, tag: stream_tag, say } = written;
         if let Some(say) = say {
             self.send_own_flow(owner, stream, say, now);

@@ -40,7 +40,7 @@ pub trait Receiving: Sized {
     /// Calls [`Engine::receive_quick`]; none when the step could not be entered.
     fn quick(&mut self) -> Option<Step>;
     /// Calls [`Engine::receive_data_quick`]; none when the step could not be entered.
-    fn data_quick(&mut self) -> Option<Step>;
+    fn data_quick<const USUAL: bool>(&mut self) -> Option<Step>;
     /// Calls [`Engine::receive_early_quick`]; none when the step could not be entered, too.
     fn early_quick(&mut self) -> Option<Verdict>;
     /// Calls [`Engine::receive_switch_quick`]; none when the step could not be entered, too.
@@ -68,7 +68,11 @@ pub trait Receiving: Sized {
     /// Calls [`receive_data`], for DATA on a circuit that circflow runs: a function apart, so that the first step needs
     /// no stack frame.
     fn run(self) -> Self::Answer {
-        receive_data(self)
+        receive_data::<_, true>(self)
+    }
+    /// Calls [`receive_data`] for DATA that is not the usual: a function apart, too.
+    fn run_unusual(self) -> Self::Answer {
+        receive_data::<_, false>(self)
     }
     /// Calls [`receive_early`], for a message on a leg that is not just the next one: a function apart, too.
     fn early(self) -> Self::Answer {
@@ -106,11 +110,13 @@ pub fn receive_from<R: Receiving>(first: Option<Step>, message: R) -> R::Answer 
 
 /// Takes DATA on a circuit that circflow runs, from the second step on.
 #[inline(always)]
-pub fn receive_data<R: Receiving>(mut message: R) -> R::Answer {
-    match message.data_quick() {
+pub fn receive_data<R: Receiving, const USUAL: bool>(mut message: R) -> R::Answer {
+    match message.data_quick::<USUAL>() {
+        Some(Step::Done(verdict)) if USUAL => message.done(&verdict),
         Some(Step::Done(verdict)) => message.data_done(&verdict),
         Some(Step::OnLeg) => message.data_on_leg(),
-        Some(Step::Run | Step::Watched | Step::Switch | Step::Other) | None => message.long(),
+        Some(Step::Run) => message.run_unusual(),
+        Some(Step::Watched | Step::Switch | Step::Other) | None => message.long(),
     }
 }
 
@@ -159,10 +165,10 @@ impl<const WATCHED: bool> Receiving for Straight<'_, '_, WATCHED> {
         Some(self.engine.receive_quick::<WATCHED>(self.now, self.id, command, hop, stream_id))
     }
 
-    fn data_quick(&mut self) -> Option<Step> {
+    fn data_quick<const USUAL: bool>(&mut self) -> Option<Step> {
         let &Message { hop, stream_id, body, .. } = self.message;
         let data = DataHead { hop, stream_id, len: body.len() as u16 };
-        Some(self.engine.receive_data_quick::<WATCHED>(self.id, &data))
+        Some(self.engine.receive_data_quick::<WATCHED, USUAL>(self.id, &data, || Some(self.cell_digest)))
     }
 
     fn early_quick(&mut self) -> Option<Verdict> {

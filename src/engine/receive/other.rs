@@ -184,11 +184,16 @@ impl Engine {
     pub(super) fn acknowledge(&mut self, id: Id, hop: u8, tag: &[u8]) {
         let Some(Circuit { reactor: Some(reactor), .. }) = self.circuits.get_mut(id) else { return };
         if reactor.end(hop).acks.data() {
-            let mut kept = [0; 20];
-            let len = tag.len().min(kept.len());
-            kept[..len].copy_from_slice(&tag[..len]);
-            self.out.queue.push(Queued::Sendme { circuit: id, hop, digest: kept, len: len as u8 });
+            self.queue_sendme(id, hop, tag);
         }
+    }
+
+    /// Queues a SENDME that acknowledges the cell with this digest.
+    pub(super) fn queue_sendme(&mut self, circuit: Id, hop: u8, digest: &[u8]) {
+        let mut kept = [0; 20];
+        let len = digest.len().min(kept.len());
+        kept[..len].copy_from_slice(&digest[..len]);
+        self.out.queue.push(Queued::Sendme { circuit, hop, digest: kept, len: len as u8 });
     }
 
     /// Takes a SENDME for one of our windows.

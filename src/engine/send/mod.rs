@@ -40,7 +40,8 @@ pub trait Sending: Sized {
     type Answer;
     /// Calls [`Engine::send_quick`]; none when it did nothing or could not be entered.
     fn quick(&mut self) -> Option<Sent>;
-    /// Calls [`Engine::send_anew`]; none when it could not be entered, or did nothing but take reports.
+    /// Calls [`Engine::send_anew`], and for a stream [`Engine::send_on_stream_quick`] for what is not usual; none when it
+    /// could not be entered, or did nothing but take reports.
     fn anew(&mut self) -> Option<Sent> {
         None
     }
@@ -152,7 +153,7 @@ impl Engine {
             }
             Outlet::Choice(set) => self.decide_quick(now, set, command, hop)?,
             Outlet::Stream(stream) if command == Command::DATA => {
-                return self.send_on_stream_quick(now, stream, len);
+                return self.send_on_stream_quick::<true>(now, stream, len);
             }
             Outlet::Circuit(circuit) => self.send_for_host_quick(now, circuit, head)?,
             Outlet::Stream(_) => return None,

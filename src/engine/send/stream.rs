@@ -12,14 +12,15 @@ use crate::wire::Command;
 
 impl Engine {
     /// The quick way of [`Engine::send_on_stream`], for DATA when there is room, in a set on the leg that sends now. It
-    /// logs nothing and wakes no other engine. None when nothing was done.
+    /// logs nothing and wakes no other engine. `USUAL`: only if no SENDME will acknowledge just this cell, as then no
+    /// function has to be called. None when nothing was done.
     #[inline(always)]
-    pub fn send_on_stream_quick(&mut self, now: Nanos, id: Id, len: u16) -> Option<Sent> {
+    pub fn send_on_stream_quick<const USUAL: bool>(&mut self, now: Nanos, id: Id, len: u16) -> Option<Sent> {
         if !self.enter_quick::<true>(now) {
             return None;
         }
         let stream = self.streams.get_mut(id)?;
-        if stream.outgoing.may_send(now) != May::Now {
+        if !stream.outgoing.may_send_now(now) {
             return None;
         }
         let (hop, stream_tag) = (stream.hop, stream.tag);
@@ -30,24 +31,19 @@ impl Engine {
                 else {
                     return None;
                 };
-                let wants_digest = reactor.send_data(hop, now)?;
+                let wants_digest = reactor.send_data::<USUAL>(hop, now)?;
                 config.flags.add(CircuitFlags::STREAMS);
                 (circuit, config.tag, 0, wants_digest, false)
             }
             Owner::Set(set) => {
                 let state = self.sets.get_mut(set)?;
-                // A leg elsewhere needs the body.
-                if !self.spread.home_legs.is_empty()
-                    && !state.settled_leg().is_some_and(|leg| self.circuits.is_ours(leg))
-                {
+                // On a leg elsewhere the body is needed, and that way is another.
+                let Circuit { reactor: Some(reactor), .. } = self.circuits.get_mut(state.settled_leg()?)? else {
                     return None;
-                }
-                let plan = state.send_quick(true, now)?;
-                let wants_digest = match self.circuits.get_mut(plan.leg) {
-                    Some(Circuit { reactor: Some(reactor), .. }) => reactor.end(hop).window.sent_data(now),
-                    _ => false,
                 };
-                (plan.leg, plan.tag, plan.number, wants_digest, self.tells)
+                let window = reactor.ends.window::<USUAL>(hop)?;
+                let plan = state.send_quick(true, now)?;
+                (plan.leg, plan.tag, plan.number, window.sent::<USUAL>(now), self.tells)
             }
         };
         stream.outgoing.sent(now, len.into());

@@ -172,10 +172,14 @@ impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
     }
 
     #[inline(always)]
-    fn data_quick(&mut self) -> Option<Step> {
-        let (engine, circuit, data) = (self.engine, self.circuit, message::data(self.message)?);
+    fn data_quick<const USUAL: bool>(&mut self) -> Option<Step> {
+        let &mut Received { engine, circuit, message, .. } = self;
+        let data = message::data(message)?;
         // SAFETY: see above.
-        unsafe { door::try_enter(engine, |core| Some(core.receive_data_quick::<WATCHED>(circuit.id(), &data))) }
+        let digest = || unsafe { message::cell_digest(message) }.ok();
+        let take = |core: &mut Engine| Some(core.receive_data_quick::<WATCHED, USUAL>(circuit.id(), &data, digest));
+        // SAFETY: see above.
+        unsafe { door::try_enter(engine, take) }
     }
 
     #[inline(always)]
@@ -261,6 +265,13 @@ impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
     fn run(self) -> circflow_status {
         // SAFETY: see above.
         unsafe { receive_run::<WATCHED>(self.engine, self.now_ns, self.circuit, self.message, self.verdict_out) }
+    }
+
+    #[inline(always)]
+    fn run_unusual(self) -> circflow_status {
+        let Received { engine, now_ns, circuit, message, verdict_out } = self;
+        // SAFETY: see above.
+        unsafe { receive_unusual::<WATCHED>(engine, now_ns, circuit, message, verdict_out) }
     }
 
     #[inline(always)]
@@ -371,8 +382,13 @@ step_apart! {
 }
 
 step_apart! {
-    /// DATA on a circuit that circflow runs.
-    receive_run, engine::receive_data
+    /// DATA on a circuit that circflow runs, as it comes nearly always.
+    receive_run, engine::receive_data::<_, true>
+}
+
+step_apart! {
+    /// The same, of another stream than before, or when much is buffered.
+    receive_unusual, engine::receive_data::<_, false>
 }
 
 step_apart! {
