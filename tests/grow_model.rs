@@ -94,7 +94,9 @@ impl World {
             if naive.unanswered.len() == 3 {
                 return;
             }
-            let short = self.engine.send_on_stream_quick::<false>(0, stream, 4).map(|sent| sent.verdict);
+            let usual = self.engine.send_on_stream_quick::<true>(0, stream, 4);
+            let short = usual.or_else(|| self.engine.send_on_stream_quick::<false>(0, stream, 4));
+            let short = short.map(|sent| sent.verdict);
             let verdict =
                 short.or_else(|| self.engine.send_on_stream(0, stream, Command::DATA, 4).unwrap().out()).unwrap();
             naive.sent += 1;

@@ -238,10 +238,9 @@ impl Sending for OnStream {
         let &mut OnStream { engine, now_ns, stream, message, verdict_out } = self;
         // SAFETY: see above.
         let message = unsafe { message.as_ref() }.filter(|message| is_data(message) && !verdict_out.is_null())?;
+        let (head, outlet) = (message::head(message), Outlet::Stream(stream.id()));
         // SAFETY: see above.
-        unsafe {
-            door::try_enter(engine, |core| core.send_on_stream_quick::<false>(now_ns, stream.id(), message.body_len))
-        }
+        unsafe { door::try_enter(engine, move |core| core.send_anew(now_ns, outlet, &head, NO_REPORTS, |_| ())) }
     }
 
     #[inline(always)]

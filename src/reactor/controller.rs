@@ -10,7 +10,7 @@ use crate::conflux::choice::Path;
 use crate::conflux::set::{
     Contradiction, Fate, HeldRun, LegNumbers, LegStats, Numbers, Plan, Refusal, SetStats, SetSums, Unfit,
 };
-use crate::conflux::{Algorithm, Arrival, Cause, Effect, Fault, LegIx, Report, Role, Set, SetTerms, Turn};
+use crate::conflux::{Algorithm, Arrival, Cause, Effect, Fault, InTurn, LegIx, Report, Role, Set, SetTerms};
 use crate::congestion::Params;
 use crate::hub::{SharedLedger, Standing};
 use crate::message::{Bodies, Delivery, Lane, Message, Store, TooSmall};
@@ -214,12 +214,12 @@ impl Controller {
         }
     }
 
-    /// The common case of DATA whose turn on its leg has come ([`Set::turn`]): counts it when its stream is open and has
-    /// room; for `USUAL` see [`Streams::take_data`]. Returns none, and changes nothing, in any other case.
+    /// The common case of DATA whose turn on its leg has come ([`Set::turn`]): counts it when its stream is open and
+    /// has room; for `USUAL` see [`Streams::take_data`]. Returns none, and changes nothing, in any other case.
     #[inline(always)]
     pub fn take_data<const USUAL: bool>(
         &mut self,
-        turn: Turn,
+        turn: InTurn,
         arena: &mut Arena<Stream>,
         now: Nanos,
         data: &DataHead,
@@ -305,7 +305,7 @@ delegate_to_set! {
     fn tag(look, ix: LegIx) -> u64;
     fn alone(look) -> Option<Id>;
     fn export(look) -> (Numbers, Vec<LegNumbers>);
-    fn turn(look, ix: LegIx) -> Option<Turn>;
+    fn turn(look, ix: LegIx) -> Option<InTurn>;
     fn is_in_order(look, ix: LegIx) -> bool;
     fn is_ready(look) -> bool;
     fn holds_more(look) -> bool;

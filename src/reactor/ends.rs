@@ -63,8 +63,8 @@ impl HopTerms {
 pub struct Ends(Vec<End>);
 
 impl Ends {
-    /// Congestion control with a hop, none before its first use; with `USUAL`, none when it is not the first hop that was
-    /// used, too.
+    /// Congestion control with a hop, none before its first use; with `USUAL`, none also when it is not the first hop
+    /// that was used.
     #[inline(always)]
     pub fn look<const USUAL: bool>(&mut self, hop: u8) -> Option<&mut End> {
         if USUAL {
@@ -80,15 +80,15 @@ impl Ends {
         self.0.iter_mut().find(|end| end.hop == hop)
     }
 
-    /// The counter of DATA from a hop, none before its first use; with `USUAL`, none when the next DATA is due a SENDME,
-    /// too.
+    /// The counter of DATA from a hop, none before its first use; with `USUAL`, none also when the next DATA is due a
+    /// SENDME.
     #[inline(always)]
     pub fn counting<const USUAL: bool>(&mut self, hop: u8) -> Option<&mut Acks> {
         self.look::<USUAL>(hop).map(|end| &mut end.acks).filter(|acks| !USUAL || !acks.is_due_next())
     }
 
-    /// The window towards a hop, none before its first use; with `USUAL`, none when a SENDME will acknowledge just the
-    /// next DATA, too.
+    /// The window towards a hop, none before its first use; with `USUAL`, none also when a SENDME will acknowledge
+    /// just the next DATA.
     #[inline(always)]
     pub fn window<const USUAL: bool>(&mut self, hop: u8) -> Option<&mut Window> {
         self.look::<USUAL>(hop).map(|end| &mut end.window).filter(|window| !USUAL || !window.awaits_next())

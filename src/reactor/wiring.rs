@@ -87,8 +87,8 @@ impl Reactor {
         self.ends.at(hop, &self.terms)
     }
 
-    /// The common case of DATA for a stream of the circuit itself: counts it when the stream is open. `USUAL`: only when
-    /// no SENDME is due, and see [`Streams::take_data`]. Returns none, and changes nothing, in any other case.
+    /// The common case of DATA for a stream of the circuit itself: counts it when the stream is open. `USUAL`: only
+    /// when no SENDME is due, and see [`Streams::take_data`]. Returns none, and changes nothing, in any other case.
     #[inline(always)]
     pub fn take_data<const USUAL: bool>(
         &mut self,
@@ -104,8 +104,8 @@ impl Reactor {
     }
 
     /// The common case of DATA sent on a stream of the circuit itself: counts it when window and edge have room, and
-    /// returns whether the host has to report its digest. `USUAL`: only if it has not. Returns none, and changes nothing,
-    /// in any other case.
+    /// returns whether the host has to report its digest. `USUAL`: only if it has not. Returns none, and changes
+    /// nothing, in any other case.
     #[inline(always)]
     pub fn send_data<const USUAL: bool>(&mut self, hop: u8, now: Nanos) -> Option<bool> {
         let window = self.ends.window::<USUAL>(hop).filter(|window| window.room() > 0)?;

@@ -19,7 +19,7 @@ use tally::Tally;
 
 pub use named::Unfit;
 pub use numbers::{Contradiction, LegNumbers, Numbers};
-pub use receive::{Arrival, Turn};
+pub use receive::{Arrival, InTurn};
 pub use send::{Plan, Refusal};
 pub use stats::{LegStats, SetStats};
 pub use tally::{HeldRun, SetSums};

@@ -21,7 +21,7 @@ pub enum Arrival {
 
 /// The turn of the next message on a leg.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Turn {
+pub struct InTurn {
     ix: LegIx,
     number: u64,
 }
@@ -29,18 +29,18 @@ pub struct Turn {
 impl Set {
     /// The turn of the next message on this leg, when it has come and its successor is not held.
     #[inline(always)]
-    pub fn turn(&self, ix: LegIx) -> Option<Turn> {
+    pub fn turn(&self, ix: LegIx) -> Option<InTurn> {
         let leg = self.legs.get(usize::from(ix))?;
         // Cannot overflow: SWITCH keeps received below NUMBER_MAX, and nobody receives 2^62 messages.
         let number = leg.received + 1;
         let is_next = leg.state.is_linked() && number == self.delivered + 1 && number + 1 < self.next_held;
-        is_next.then_some(Turn { ix, number })
+        is_next.then_some(InTurn { ix, number })
     }
 
     /// The common case of [`Set::arrive`]: the message whose turn it is has come. Returns its number.
     #[inline(always)]
-    pub fn arrive_in_turn(&mut self, Turn { ix, number }: Turn, now: Nanos) -> u64 {
-        debug_assert_eq!(self.turn(ix), Some(Turn { ix, number }), "nothing has come meanwhile");
+    pub fn arrive_in_turn(&mut self, InTurn { ix, number }: InTurn, now: Nanos) -> u64 {
+        debug_assert_eq!(self.turn(ix), Some(InTurn { ix, number }), "nothing has come meanwhile");
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
             leg.received = number;
             leg.bare = false;

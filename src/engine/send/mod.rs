@@ -40,8 +40,7 @@ pub trait Sending: Sized {
     type Answer;
     /// Calls [`Engine::send_quick`]; none when it did nothing or could not be entered.
     fn quick(&mut self) -> Option<Sent>;
-    /// Calls [`Engine::send_anew`], and for a stream [`Engine::send_on_stream_quick`] for what is not usual; none when it
-    /// could not be entered, or did nothing but take reports.
+    /// Calls [`Engine::send_anew`]; none when it could not be entered, or did nothing but take reports.
     fn anew(&mut self) -> Option<Sent> {
         None
     }
@@ -161,8 +160,9 @@ impl Engine {
         Some(Sent { verdict, tells: false })
     }
 
-    /// The second step, for a message of a set, where a leg has to be chosen: most often on reports of legs. None when
-    /// nothing was done, or nothing but to take reports: then `left` gets those that are left.
+    /// The second step, for a message of a set, where a leg has to be chosen: most often on reports of legs; or for
+    /// DATA of a stream that a SENDME will acknowledge. None when nothing was done, or nothing but to take reports:
+    /// then `left` gets those that are left.
     #[inline(always)]
     pub fn send_anew<N: Iterator<Item = (Id, Report)> + Clone>(
         &mut self,
@@ -175,6 +175,9 @@ impl Engine {
         let verdict = match outlet {
             Outlet::Set(set) => self.choose_quick::<true, N>(now, set, head, news, left)?,
             Outlet::Choice(set) => self.choose_quick::<false, N>(now, set, head, news, left)?,
+            Outlet::Stream(stream) if head.command == Command::DATA => {
+                return self.send_on_stream_quick::<false>(now, stream, head.len);
+            }
             Outlet::Stream(_) | Outlet::Circuit(_) => return None,
         };
         Some(Sent { verdict, tells: false })
