@@ -58,10 +58,7 @@ impl Sending for Outgoing<'_> {
 
     fn anew(&mut self) -> Option<Sent> {
         let news = self.news.iter().copied();
-        // Those that were taken are not taken again.
-        self.engine.send_anew(self.now, self.outlet, &self.message.head(), news, |left| {
-            self.news = &self.news[self.news.len() - left.len()..];
-        })
+        self.engine.send_anew(self.now, self.outlet, &self.message.head(), news)
     }
 
     fn done(&mut self, sent: &Sent) -> Self::Answer {

@@ -2,6 +2,7 @@
 //! leg without another look at memory.
 
 use super::leg::Leg;
+use crate::base::Id;
 use crate::conflux::LegIx;
 use std::ops::{Index, IndexMut};
 
@@ -40,6 +41,27 @@ impl Legs {
         match self.first.get_mut(index) {
             Some(leg) => Some(leg),
             None => seldom(|| self.more.get_mut(index.checked_sub(IN_PLACE)?)),
+        }
+    }
+
+    /// The two places, if there are no more.
+    #[inline(always)]
+    pub fn pair(&self) -> Option<&[Leg; IN_PLACE]> {
+        self.more.is_empty().then_some(&self.first)
+    }
+
+    /// The place of a circuit that is a leg.
+    #[inline(always)]
+    pub fn place_of(&self, id: Id) -> Option<LegIx> {
+        let [first, second] = &self.first;
+        if id == Id::NONE {
+            None
+        } else if first.key == id {
+            Some(0)
+        } else if second.key == id {
+            Some(1)
+        } else {
+            seldom(|| self.iter().position(|leg| leg.key == id).map(|index| index as LegIx))
         }
     }
 

@@ -23,11 +23,13 @@ use std::sync::Arc;
 #[derive(Debug)]
 #[repr(C)]
 pub struct Controller {
-    /// The join point's hop, if the host sends to it by itself and all legs are on this engine; else [`NO_HOP`]. For
-    /// every cell, one comparison instead of three.
+    /// The join point's hop, if the host sends to it by itself, and all legs are on this engine and the host's; else
+    /// [`NO_HOP`]. For every cell, one comparison instead of three.
     host_hop: u16,
     /// The set has, or had, legs on other engines.
     is_spread: bool,
+    /// The set has, or had, legs with parts that circflow runs.
+    is_run: bool,
     /// An instruction to close a leg is queued, and carries the tag that the set had then.
     pub close_waits: bool,
     set: Set,
@@ -80,6 +82,7 @@ impl Controller {
         Controller {
             host_hop: NO_HOP,
             is_spread: false,
+            is_run: false,
             close_waits: false,
             set,
             streams: None,
@@ -92,25 +95,24 @@ impl Controller {
         }
     }
 
-    /// Notes that a leg was added; `params` are its parameters, if circflow runs it.
-    pub fn seated(&mut self, params: Option<&Arc<Params>>) {
-        match params {
-            Some(params) => {
-                self.params.get_or_insert_with(|| Arc::clone(params));
-            }
-            None if !self.is_spread => self.host_hop = self.set.join_hop().into(),
-            None => {}
+    /// Notes that a leg was added, of which circflow runs a part, or none; `params` are its parameters, if circflow
+    /// runs its streams.
+    pub fn seated(&mut self, is_run: bool, params: Option<&Arc<Params>>) {
+        self.is_run |= is_run;
+        if let Some(params) = params {
+            self.params.get_or_insert_with(|| Arc::clone(params));
         }
+        let is_hosts = !self.is_run && !self.is_spread;
+        self.host_hop = if is_hosts { self.set.join_hop().into() } else { NO_HOP };
     }
 
     /// Notes that a leg on another engine was added.
     pub fn seated_elsewhere(&mut self, params: Option<&Arc<Params>>) {
         self.is_spread = true;
-        self.host_hop = NO_HOP;
-        self.seated(params);
+        self.seated(params.is_some(), params);
     }
 
-    /// True when the host sends to this hop by itself, and all legs are on this engine.
+    /// True when the host sends to this hop by itself, and all legs are on this engine and the host's.
     #[inline]
     pub fn is_host_hop(&self, hop: u8) -> bool {
         u16::from(hop) == self.host_hop
@@ -202,6 +204,17 @@ impl Controller {
     #[inline(always)]
     pub fn next_token(&mut self, store: &mut Store) -> Option<u64> {
         self.set.next_token(store)
+    }
+
+    /// See [`Set::choose_anew`].
+    #[inline(always)]
+    pub fn choose_anew<const COUNTS: bool>(
+        &mut self,
+        news: impl Iterator<Item = (Id, Report)>,
+        now: Nanos,
+        effects: &mut Effects,
+    ) -> Option<Plan> {
+        self.set.choose_anew::<COUNTS>(news, now, effects)
     }
 
     /// The part that this end plays.
@@ -320,6 +333,7 @@ delegate_to_set! {
     fn decide_quick(look) -> Option<Plan>;
     fn room(look) -> u64;
     fn peek(look) -> Result<Plan, Refusal>;
+    fn peek_quick(look) -> Option<Plan>;
     fn settled_leg(look) -> Option<Id>;
     fn stats(look, store: &Store, now: Nanos) -> SetStats;
     fn sums(look, now: Nanos) -> SetSums;
@@ -368,8 +382,6 @@ delegate_to_set! {
     fn release(change, now: Nanos, effects: &mut Effects) -> Option<(Plan, Lane)>;
     fn release_on(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> Option<(Plan, Lane)>;
     fn taken(change, effects: &mut Effects);
-    fn plan(look, command: Command) -> Result<Plan, Refusal>;
-    fn settle_on(change, plan: &Plan, command: Command);
     fn decide(change, command: Command) -> Result<Plan, Refusal>;
     fn look(change, command: Command) -> Result<Plan, Refusal>;
     fn send_quick(change, data: bool, now: Nanos) -> Option<Plan>;
@@ -384,7 +396,6 @@ delegate_to_set! {
     ) -> Result<(), Refusal>;
     fn report(change, ix: LegIx, report: &Report, now: Nanos, effects: &mut Effects);
     fn is_calm(look) -> bool;
-    fn take_report(change, ix: LegIx, report: &Report, now: Nanos);
     fn may_choose_again(look) -> bool;
     fn choose_again_at(look) -> Nanos;
     fn choose_again(change, now: Nanos, effects: &mut Effects);

@@ -8,7 +8,7 @@ pub mod random;
 mod rtt;
 mod seen;
 
-pub use rtt::{choose, fastest};
+pub use rtt::{choose, choose_of_two, fastest};
 
 use crate::base::time::NEVER;
 use crate::base::Nanos;
@@ -73,7 +73,10 @@ impl Path {
     /// True when a DATA cell may go out now.
     #[inline]
     pub fn ready(&self) -> bool {
-        self.linked && self.inflight < self.cwnd && !self.blocked && !self.padded
+        // One look at four bytes.
+        let [is_linked, lacks] = [u32::from_ne_bytes([1, 0, 0, 0]), u32::from_ne_bytes([1, 1, 1, 0])];
+        let flags = [self.linked, self.blocked, self.padded, self.holds].map(u8::from);
+        u32::from_ne_bytes(flags) & lacks == is_linked && self.inflight < self.cwnd
     }
 }
 

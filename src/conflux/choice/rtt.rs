@@ -29,6 +29,15 @@ pub fn fastest<'a>(paths: impl Iterator<Item = (usize, &'a Path)>) -> Option<(us
     best
 }
 
+/// [`choose`] between two legs, for MinRTT and LowRTT.
+#[inline(always)]
+pub fn choose_of_two(algorithm: Algorithm, [first, second]: [&Path; 2]) -> Option<usize> {
+    let waits = algorithm == Algorithm::MinRtt;
+    let may = |path: &Path| if waits { path.linked } else { path.ready() };
+    let (index, path) = if may(second) && (second.rtt < first.rtt || !may(first)) { (1, second) } else { (0, first) };
+    path.ready().then_some(index)
+}
+
 #[inline(never)]
 fn cwnd_rtt<'a>(paths: impl Iterator<Item = (usize, &'a Path)> + Clone) -> Option<usize> {
     let (index, minimum) = fastest(paths.clone().filter(|(_, path)| path.linked))?;
