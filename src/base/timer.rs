@@ -118,6 +118,7 @@ impl Timers {
             Some(node) if deadline >= node.deadline && deadline != NEVER && node.place != LATE => {
                 node.deadline = deadline;
             }
+            Some(node) if node.place == IDLE && deadline != NEVER => self.begin(key, deadline),
             _ => self.place_anew(key, deadline),
         }
     }
@@ -191,6 +192,14 @@ impl Timers {
         self.nodes.truncate(used);
         self.nodes.shrink_to_fit();
         before - self.bytes()
+    }
+
+    /// Arms a timer that is not armed, and has been before.
+    #[inline(never)]
+    fn begin(&mut self, key: u32, deadline: Nanos) {
+        self.len += 1;
+        self.file(key, deadline, self.place(deadline));
+        self.next = self.next.min(deadline);
     }
 
     /// Arms a timer that does not just move to a later time.
