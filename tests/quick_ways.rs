@@ -295,6 +295,10 @@ impl Both {
             let more = *self.rng.pick(&[CircuitFlags::EXTENDED, CircuitFlags::LEAKY_PIPE, CircuitFlags::REACTOR]);
             config.flags = CircuitFlags(config.flags.0 | more.0);
         }
+        if self.rng.once_in(8) {
+            // Circflow runs its edges only; it fits the sets of the host.
+            config.flags = CircuitFlags(CircuitFlags::REACTOR.0);
+        }
         let now = self.now;
         if let Ok(id) = self.each(|twin| twin.engine.open_circuit(now, config)) {
             self.circuits.push(id);
@@ -312,12 +316,16 @@ impl Both {
 
     fn news(&mut self) -> Vec<(Id, Report)> {
         let one = |both: &mut Both| {
-            let leg = if both.rng.once_in(8) { both.any_circuit() } else { *both.rng.pick(&both.legs) };
+            let leg = match both.rng.below(32) {
+                0 => Id::NONE,
+                1..=4 => both.any_circuit(),
+                _ => *both.rng.pick(&both.legs),
+            };
             let (cwnd, inflight) = (*both.rng.pick(&[0, 3, 20, 40]), both.rng.below(22));
             let rtt = both.rng.below(4) * 10 * MS;
             (leg, Report { blocked: both.rng.once_in(8), ..common::report(cwnd, inflight, rtt) })
         };
-        (0..*self.rng.pick(&[0, 0, 1, 2])).map(|_| one(self)).collect()
+        (0..*self.rng.pick(&[0, 0, 1, 2, 3])).map(|_| one(self)).collect()
     }
 
     /// A message that comes on a circuit in no set.

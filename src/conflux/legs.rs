@@ -50,18 +50,18 @@ impl Legs {
         self.more.is_empty().then_some(&self.first)
     }
 
-    /// The place of a circuit that is a leg.
+    /// The leg of this circuit.
     #[inline(always)]
-    pub fn place_of(&self, id: Id) -> Option<LegIx> {
-        let [first, second] = &self.first;
+    pub fn of_mut(&mut self, id: Id) -> Option<&mut Leg> {
+        let [first, second] = &mut self.first;
         if id == Id::NONE {
             None
         } else if first.key == id {
-            Some(0)
+            Some(first)
         } else if second.key == id {
-            Some(1)
+            Some(second)
         } else {
-            seldom(|| self.iter().position(|leg| leg.key == id).map(|index| index as LegIx))
+            seldom(|| self.more.iter_mut().find(|leg| leg.key == id))
         }
     }
 

@@ -210,7 +210,7 @@ impl Controller {
     #[inline(always)]
     pub fn choose_anew<const COUNTS: bool>(
         &mut self,
-        news: impl Iterator<Item = (Id, Report)>,
+        news: impl Iterator<Item = (Id, impl Into<Report>)>,
         now: Nanos,
         effects: &mut Effects,
     ) -> Option<Plan> {

@@ -73,10 +73,9 @@ impl Path {
     /// True when a DATA cell may go out now.
     #[inline]
     pub fn ready(&self) -> bool {
-        // One look at four bytes.
-        let [is_linked, lacks] = [u32::from_ne_bytes([1, 0, 0, 0]), u32::from_ne_bytes([1, 1, 1, 0])];
-        let flags = [self.linked, self.blocked, self.padded, self.holds].map(u8::from);
-        u32::from_ne_bytes(flags) & lacks == is_linked && self.inflight < self.cwnd
+        // Two flags in one comparison.
+        let held_back = u16::from_ne_bytes([self.blocked.into(), self.padded.into()]);
+        self.linked && self.inflight < self.cwnd && held_back == 0
     }
 }
 

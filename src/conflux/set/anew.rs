@@ -1,7 +1,7 @@
 //! A choice that is made anew, most often on reports of legs: the quick way, while nothing waits. It does what
 //! [`Set::report`], [`Set::decide`] and [`Set::send`] do one after the other, with one look at what they all need.
 
-use super::{Plan, Set};
+use super::{LegIx, Plan, Set};
 use crate::base::{Id, Nanos};
 use crate::conflux::choice::choose_of_two;
 use crate::conflux::leg::Report;
@@ -15,25 +15,17 @@ impl Set {
     #[inline(always)]
     pub fn choose_anew<const COUNTS: bool>(
         &mut self,
-        news: impl Iterator<Item = (Id, Report)>,
+        news: impl Iterator<Item = (Id, impl Into<Report>)>,
         now: Nanos,
         effects: &mut Vec<Effect>,
     ) -> Option<Plan> {
         self.now = now;
-        let mut heard = 0;
-        for (id, report) in news {
-            let ix = self.legs.place_of(id)?;
-            if self.policy.algorithm.measures() {
-                // Of two reports of one leg, the first would be measured twice.
-                if heard & (1 << ix) != 0 {
-                    return None;
-                }
-                heard |= 1_u32 << ix;
-            }
-            self.take_report(ix, &report, now);
-        }
         if !self.is_plain() {
-            return self.choose_with_care::<COUNTS>(now, effects);
+            return self.choose_with_care::<COUNTS>(news, now, effects);
+        }
+        for (id, report) in news {
+            self.legs.of_mut(id)?.report(&report.into());
+            self.settled = 0;
         }
         let plan = self.plan_of_two()?;
         if COUNTS {
@@ -47,7 +39,22 @@ impl Set {
 
     /// The same for sets that have more to look at.
     #[inline(never)]
-    fn choose_with_care<const COUNTS: bool>(&mut self, now: Nanos, effects: &mut Vec<Effect>) -> Option<Plan> {
+    fn choose_with_care<const COUNTS: bool>(
+        &mut self,
+        news: impl Iterator<Item = (Id, impl Into<Report>)>,
+        now: Nanos,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Plan> {
+        let mut heard = 0;
+        for (id, report) in news {
+            let index = self.legs.iter().position(|leg| leg.is_live() && leg.key == id)?;
+            // Of two reports of one leg, the first would be measured twice.
+            if heard & (1_u32 << index) != 0 {
+                return None;
+            }
+            heard |= 1 << index;
+            self.take_report(index as LegIx, &report.into(), now);
+        }
         let plan = self.plan(Command::DATA).ok()?;
         self.settle_on(&plan, Command::DATA);
         if COUNTS {
@@ -66,7 +73,7 @@ impl Set {
     #[inline(always)]
     fn plan_of_two(&self) -> Option<Plan> {
         let pair = self.legs.pair()?;
-        let sent = pair.get(usize::from(self.sender))?.sent;
+        let sent = pair.get(usize::from(self.sender)).map_or(0, |leg| leg.sent);
         // A leg that is so far behind has a rule of its own.
         if sent >= self.catch_up_at {
             return None;
@@ -75,15 +82,8 @@ impl Set {
         let leg = &pair[index];
         debug_assert!(sent - leg.sent <= u64::from(u32::MAX), "it is not far behind");
         let delta = (sent - leg.sent) as u32;
-        Some(Plan {
-            ix: index as u8,
-            leg: leg.key,
-            tag: leg.tag,
-            delta,
-            number: sent + 1,
-            run: u64::MAX,
-            lends: false,
-        })
+        let (ix, run) = (index as LegIx, u64::MAX);
+        Some(Plan { ix, leg: leg.key, tag: leg.tag, delta, number: sent + 1, run, lends: false })
     }
 
     /// Keeps the leg of a plan, which has sent up to a number, until it is full.

@@ -168,7 +168,7 @@ impl Engine {
         now: Nanos,
         outlet: Outlet,
         head: &Head,
-        news: impl Iterator<Item = (Id, Report)>,
+        news: impl Iterator<Item = (Id, impl Into<Report>)>,
     ) -> Option<Sent> {
         let verdict = match outlet {
             Outlet::Set(set) => self.choose_quick::<true>(now, set, head, news)?,
@@ -187,7 +187,7 @@ impl Engine {
         now: Nanos,
         outlet: Outlet,
         head: &Head,
-        news: impl Iterator<Item = (Id, Report)>,
+        news: impl Iterator<Item = (Id, impl Into<Report>)>,
         whole: impl FnOnce() -> Result<Message<'m>, &'static str>,
     ) -> Result<Verdict, Error> {
         let &Head { command, hop, stream_id, len } = head;

@@ -19,7 +19,7 @@ impl Engine {
         set: Id,
         command: Command,
         hop: u8,
-        news: impl Iterator<Item = (Id, Report)>,
+        news: impl Iterator<Item = (Id, impl Into<Report>)>,
     ) -> Result<Going, Error> {
         self.enter_for_sending(now, set, command, hop, news)?;
         if self.needs_a_look {
@@ -76,7 +76,7 @@ impl Engine {
         set: Id,
         command: Command,
         hop: u8,
-        news: impl Iterator<Item = (Id, Report)>,
+        news: impl Iterator<Item = (Id, impl Into<Report>)>,
     ) -> Result<Going, Error> {
         self.enter_for_sending(now, set, command, hop, news)?;
         self.send_in_set_entered(set, command, hop)
@@ -91,7 +91,7 @@ impl Engine {
         now: Nanos,
         set: Id,
         &Head { command, hop, .. }: &Head,
-        news: impl Iterator<Item = (Id, Report)>,
+        news: impl Iterator<Item = (Id, impl Into<Report>)>,
     ) -> Option<Verdict> {
         if command != Command::DATA || !self.try_enter(now) || self.is_choice_seen || (COUNTS && self.tells) {
             return None;
@@ -266,14 +266,24 @@ impl Engine {
         set: Id,
         command: Command,
         hop: u8,
-        news: impl Iterator<Item = (Id, Report)>,
+        news: impl Iterator<Item = (Id, impl Into<Report>)>,
     ) -> Result<(), Error> {
         self.enter_for_set(now, set)?;
-        self.take_reports(news)?;
-        match self.sets.get(set) {
-            Some(state) if state.is_host_hop(hop) && command.is_multiplexed() => Ok(()),
-            _ => self.check_for_sending(set, command, hop),
+        // A report changes nothing of this.
+        let fits = self.sets.get(set).is_some_and(|state| state.is_host_hop(hop)) && command.is_multiplexed();
+        if news.size_hint() != (0, Some(0)) {
+            self.take_reports_apart(news)?;
         }
+        if fits {
+            return Ok(());
+        }
+        self.check_for_sending(set, command, hop)
+    }
+
+    /// Where most calls bring none.
+    #[inline(never)]
+    fn take_reports_apart(&mut self, news: impl Iterator<Item = (Id, impl Into<Report>)>) -> Result<(), Error> {
+        self.take_reports(news)
     }
 
     /// The reason why a set cannot send a message, if there is one.

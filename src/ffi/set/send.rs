@@ -85,6 +85,25 @@ unsafe fn for_set<const CHOOSES: bool>(
     report_count: size_t,
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
+    // SAFETY (of both): by the contract of this function, which is theirs.
+    if report_count == 0 {
+        unsafe { without_reports::<CHOOSES>(engine, now_ns, set, message, reports, report_count, verdict_out) }
+    } else {
+        unsafe { rest_for_set::<CHOOSES>(engine, now_ns, set, message, reports, report_count, verdict_out) }
+    }
+}
+
+/// All steps. Each of these functions has the arguments of the call, so that they stay where they are.
+#[inline(never)]
+unsafe extern "C-unwind" fn without_reports<const CHOOSES: bool>(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    set: circflow_set_id,
+    message: *const circflow_message,
+    reports: *const circflow_leg_report,
+    report_count: size_t,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
     send(ForSet::<CHOOSES> { engine, now_ns, set, message, reports, report_count, verdict_out })
 }
 
@@ -108,9 +127,6 @@ impl<const CHOOSES: bool> Sending for ForSet<CHOOSES> {
 
     #[inline(always)]
     fn quick(&mut self) -> Option<Sent> {
-        if self.report_count != 0 {
-            return None;
-        }
         // SAFETY: see above.
         let message = unsafe { self.message() }?;
         let (now, outlet) = (self.now_ns, self.outlet());
@@ -155,8 +171,13 @@ impl<const CHOOSES: bool> Sending for ForSet<CHOOSES> {
     #[inline(always)]
     fn rest(&mut self) -> circflow_status {
         let &mut ForSet { engine, now_ns, set, message, reports, report_count, verdict_out } = self;
-        // SAFETY: see above.
-        unsafe { rest_for_set::<CHOOSES>(engine, now_ns, set, message, reports, report_count, verdict_out) }
+        // After a call that has failed, only the long way is open.
+        // SAFETY (of all): see above.
+        if unsafe { door::is_idle(engine) } {
+            unsafe { rest_for_set::<CHOOSES>(engine, now_ns, set, message, reports, report_count, verdict_out) }
+        } else {
+            unsafe { send_long::<CHOOSES>(engine, now_ns, set, message, reports, report_count, verdict_out) }
+        }
     }
 
     #[inline(always)]
@@ -185,7 +206,7 @@ impl<const CHOOSES: bool> ForSet<CHOOSES> {
     }
 }
 
-/// Reports, or another leg. It has the arguments of the call, so that they stay where they are.
+/// The steps after the quick one, for reports, or another leg.
 #[inline(never)]
 unsafe extern "C-unwind" fn rest_for_set<const CHOOSES: bool>(
     engine: *mut circflow_engine,
