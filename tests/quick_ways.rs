@@ -295,10 +295,6 @@ impl Both {
             let more = *self.rng.pick(&[CircuitFlags::EXTENDED, CircuitFlags::LEAKY_PIPE, CircuitFlags::REACTOR]);
             config.flags = CircuitFlags(config.flags.0 | more.0);
         }
-        if self.rng.once_in(8) {
-            // Circflow runs its edges only; it fits the sets of the host.
-            config.flags = CircuitFlags(CircuitFlags::REACTOR.0);
-        }
         let now = self.now;
         if let Ok(id) = self.each(|twin| twin.engine.open_circuit(now, config)) {
             self.circuits.push(id);

@@ -23,13 +23,11 @@ use std::sync::Arc;
 #[derive(Debug)]
 #[repr(C)]
 pub struct Controller {
-    /// The join point's hop, if the host sends to it by itself, and all legs are on this engine and the host's; else
-    /// [`NO_HOP`]. For every cell, one comparison instead of three.
+    /// The join point's hop, if the host sends to it by itself and all legs are on this engine; else [`NO_HOP`]. For
+    /// every cell, one comparison instead of three.
     host_hop: u16,
     /// The set has, or had, legs on other engines.
     is_spread: bool,
-    /// The set has, or had, legs with parts that circflow runs.
-    is_run: bool,
     /// An instruction to close a leg is queued, and carries the tag that the set had then.
     pub close_waits: bool,
     set: Set,
@@ -82,7 +80,6 @@ impl Controller {
         Controller {
             host_hop: NO_HOP,
             is_spread: false,
-            is_run: false,
             close_waits: false,
             set,
             streams: None,
@@ -95,24 +92,25 @@ impl Controller {
         }
     }
 
-    /// Notes that a leg was added, of which circflow runs a part, or none; `params` are its parameters, if circflow
-    /// runs its streams.
-    pub fn seated(&mut self, is_run: bool, params: Option<&Arc<Params>>) {
-        self.is_run |= is_run;
-        if let Some(params) = params {
-            self.params.get_or_insert_with(|| Arc::clone(params));
+    /// Notes that a leg was added; `params` are its parameters, if circflow runs it.
+    pub fn seated(&mut self, params: Option<&Arc<Params>>) {
+        match params {
+            Some(params) => {
+                self.params.get_or_insert_with(|| Arc::clone(params));
+            }
+            None if !self.is_spread => self.host_hop = self.set.join_hop().into(),
+            None => {}
         }
-        let is_hosts = !self.is_run && !self.is_spread;
-        self.host_hop = if is_hosts { self.set.join_hop().into() } else { NO_HOP };
     }
 
     /// Notes that a leg on another engine was added.
     pub fn seated_elsewhere(&mut self, params: Option<&Arc<Params>>) {
         self.is_spread = true;
-        self.seated(params.is_some(), params);
+        self.host_hop = NO_HOP;
+        self.seated(params);
     }
 
-    /// True when the host sends to this hop by itself, and all legs are on this engine and the host's.
+    /// True when the host sends to this hop by itself, and all legs are on this engine.
     #[inline]
     pub fn is_host_hop(&self, hop: u8) -> bool {
         u16::from(hop) == self.host_hop

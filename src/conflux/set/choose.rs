@@ -132,7 +132,7 @@ impl Set {
     /// True when something waits to be sent, and time may bring another choice. Rarely so, and cheap to ask.
     #[inline(always)]
     pub fn may_choose_again(&self) -> bool {
-        (self.waiting != 0 || self.is_holding()) && self.policy.algorithm.measures()
+        self.policy.algorithm.measures() && (self.waiting != 0 || self.is_holding())
     }
 
     /// The time has come at which a choice is made again.

@@ -83,9 +83,8 @@ impl Engine {
             }
             let runs = circuit.runs_streams();
             let hop = circuit.config.hops.last();
-            let is_run = circuit.reactor.is_some();
             let reactor = circuit.reactor.as_mut().filter(|_| runs);
-            state.seated(is_run, reactor.as_ref().map(|reactor| reactor.params()));
+            state.seated(reactor.as_ref().map(|reactor| reactor.params()));
             if let Some(reactor) = reactor {
                 state.report(ix, &reactor.report(hop), self.time.clock.latest(), &mut self.out.effects);
             }
