@@ -10,8 +10,8 @@ use crate::wire::Command;
 
 impl Set {
     /// Takes reports of the set's legs and decides for DATA; `COUNTS` it, and the SWITCH before it, as queued, too. The
-    /// set [is calm](Set::is_calm), and the host runs all its legs. None when the long way has to be taken, with all reports: whichever of them have
-    /// been taken here, to take them again changes nothing.
+    /// set [is calm](Set::is_calm), and the host runs all its legs. None when the long way has to be taken, with all
+    /// reports: whichever of them have been taken here, to take them again changes nothing.
     #[inline(always)]
     pub fn choose_anew<const COUNTS: bool>(
         &mut self,

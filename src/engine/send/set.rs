@@ -82,9 +82,9 @@ impl Engine {
         self.send_in_set_entered(set, command, hop)
     }
 
-    /// The quick way of a choice that is made anew, for DATA; `COUNTS` the message, too. It takes reports of legs of the
-    /// set as long as nothing is due, nothing waits and nobody watches. None when the long way has to be taken, with
-    /// all reports.
+    /// The quick way of a choice that is made anew, for DATA; `COUNTS` the message, too. It takes reports of legs of
+    /// the set as long as nothing is due, nothing waits and nobody watches. None when the long way has to be taken,
+    /// with all reports.
     #[inline(always)]
     pub(super) fn choose_quick<const COUNTS: bool>(
         &mut self,
