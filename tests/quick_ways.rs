@@ -58,10 +58,7 @@ impl Sending for Outgoing<'_> {
 
     fn anew(&mut self) -> Option<Sent> {
         let news = self.news.iter().copied();
-        // Those that were taken are not taken again.
-        self.engine.send_anew(self.now, self.outlet, &self.message.head(), news, |left| {
-            self.news = &self.news[self.news.len() - left.len()..];
-        })
+        self.engine.send_anew(self.now, self.outlet, &self.message.head(), news)
     }
 
     fn done(&mut self, sent: &Sent) -> Self::Answer {
@@ -315,12 +312,16 @@ impl Both {
 
     fn news(&mut self) -> Vec<(Id, Report)> {
         let one = |both: &mut Both| {
-            let leg = if both.rng.once_in(8) { both.any_circuit() } else { *both.rng.pick(&both.legs) };
+            let leg = match both.rng.below(32) {
+                0 => Id::NONE,
+                1..=4 => both.any_circuit(),
+                _ => *both.rng.pick(&both.legs),
+            };
             let (cwnd, inflight) = (*both.rng.pick(&[0, 3, 20, 40]), both.rng.below(22));
             let rtt = both.rng.below(4) * 10 * MS;
             (leg, Report { blocked: both.rng.once_in(8), ..common::report(cwnd, inflight, rtt) })
         };
-        (0..*self.rng.pick(&[0, 0, 1, 2])).map(|_| one(self)).collect()
+        (0..*self.rng.pick(&[0, 0, 1, 2, 3])).map(|_| one(self)).collect()
     }
 
     /// A message that comes on a circuit in no set.

@@ -193,8 +193,25 @@ impl Timers {
         before - self.bytes()
     }
 
+    /// Arms a timer that is not armed, and has a node.
+    #[inline(always)]
+    fn begin(&mut self, key: u32, deadline: Nanos) {
+        self.len += 1;
+        self.file(key, deadline, self.place(deadline));
+        self.next = self.next.min(deadline);
+    }
+
     /// Arms a timer that does not just move to a later time.
     fn place_anew(&mut self, key: u32, deadline: Nanos) {
+        if deadline != NEVER && self.nodes.get(key as usize).is_some_and(|node| node.place == IDLE) {
+            return self.begin(key, deadline);
+        }
+        self.place_elsewhere(key, deadline);
+    }
+
+    /// Cancels a timer, arms one that has no node yet, or moves one to an earlier time.
+    #[inline(never)]
+    fn place_elsewhere(&mut self, key: u32, deadline: Nanos) {
         if deadline == NEVER || key >= KEYS_MAX {
             return self.cancel(key);
         }

@@ -2,6 +2,7 @@
 //! leg without another look at memory.
 
 use super::leg::Leg;
+use crate::base::Id;
 use crate::conflux::LegIx;
 use std::ops::{Index, IndexMut};
 
@@ -40,6 +41,27 @@ impl Legs {
         match self.first.get_mut(index) {
             Some(leg) => Some(leg),
             None => seldom(|| self.more.get_mut(index.checked_sub(IN_PLACE)?)),
+        }
+    }
+
+    /// The two places, if there are no more.
+    #[inline(always)]
+    pub fn pair(&self) -> Option<&[Leg; IN_PLACE]> {
+        self.more.is_empty().then_some(&self.first)
+    }
+
+    /// The leg of this circuit.
+    #[inline(always)]
+    pub fn of_mut(&mut self, id: Id) -> Option<&mut Leg> {
+        let [first, second] = &mut self.first;
+        if id == Id::NONE {
+            None
+        } else if first.key == id {
+            Some(first)
+        } else if second.key == id {
+            Some(second)
+        } else {
+            seldom(|| self.more.iter_mut().find(|leg| leg.key == id))
         }
     }
 

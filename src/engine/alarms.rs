@@ -141,9 +141,7 @@ impl Alarms {
 
     /// Takes the earliest handshake that is due.
     pub fn due_handshake(&mut self, now: Nanos, steps: &mut u32) -> Option<u32> {
-        let due = take_due(&mut self.handshakes, now, steps);
-        self.refresh_others();
-        due.map(|(circuit, _)| circuit)
+        self.take(|alarms| &mut alarms.handshakes, now, steps)
     }
 
     /// Makes a set choose its leg again at `deadline`. What was to come earlier stays: who asks again and again would
@@ -163,9 +161,7 @@ impl Alarms {
 
     /// Takes the earliest choice that is due.
     pub fn due_choice(&mut self, now: Nanos, steps: &mut u32) -> Option<u32> {
-        let due = take_due(&mut self.choices, now, steps);
-        self.refresh_others();
-        due.map(|(set, _)| set)
+        self.take(|alarms| &mut alarms.choices, now, steps)
     }
 
     /// Wakes a circuit's padding at `deadline`, or not at all.
@@ -200,9 +196,7 @@ impl Alarms {
 
     /// Takes the earliest stream that is due.
     pub fn due_stream(&mut self, now: Nanos, steps: &mut u32) -> Option<u32> {
-        let due = take_due(&mut self.streams, now, steps);
-        self.refresh_others();
-        due.map(|(stream, _)| stream)
+        self.take(|alarms| &mut alarms.streams, now, steps)
     }
 
     pub fn arm_elsewhere(&mut self, place: u32, deadline: Nanos) {
@@ -217,9 +211,7 @@ impl Alarms {
 
     /// Takes the earliest leg elsewhere that is due.
     pub fn due_elsewhere(&mut self, now: Nanos, steps: &mut u32) -> Option<u32> {
-        let due = take_due(&mut self.elsewhere, now, steps);
-        self.refresh_others();
-        due.map(|(place, _)| place)
+        self.take(|alarms| &mut alarms.elsewhere, now, steps)
     }
 
     /// Looks at a channel at `deadline`, or not at all.
@@ -235,9 +227,7 @@ impl Alarms {
 
     /// Takes the earliest channel that is due.
     pub fn due_channel(&mut self, now: Nanos, steps: &mut u32) -> Option<u32> {
-        let due = take_due(&mut self.channels, now, steps);
-        self.refresh_others();
-        due.map(|(channel, _)| channel)
+        self.take(|alarms| &mut alarms.channels, now, steps)
     }
 
     /// Has the age of a set checked at this counted time.
@@ -312,6 +302,17 @@ impl Alarms {
     pub fn trim(&mut self) -> usize {
         let circuits = self.handshakes.trim() + self.padding.trim() + self.elsewhere.trim();
         circuits + self.streams.trim() + self.channels.trim() + self.ages.trim() + self.choices.trim()
+    }
+
+    /// Takes the earliest of some timers that is due. Most often none is, and nothing changes.
+    #[inline(always)]
+    fn take(&mut self, of: impl Fn(&mut Alarms) -> &mut Timers, now: Nanos, steps: &mut u32) -> Option<u32> {
+        if of(self).next() > now {
+            return None;
+        }
+        let due = take_due(of(self), now, steps);
+        self.refresh_others();
+        due.map(|(index, _)| index)
     }
 
     fn refresh_others(&mut self) {

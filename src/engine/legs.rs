@@ -155,28 +155,32 @@ impl Engine {
 
     /// Takes reports about legs, in order. The first id that is no leg ends the call with an error.
     #[inline(always)]
-    pub fn report_all(&mut self, now: Nanos, news: impl Iterator<Item = (Id, Report)> + Clone) -> Result<(), Error> {
+    pub fn report_all(
+        &mut self,
+        now: Nanos,
+        news: impl Iterator<Item = (Id, impl Into<Report>)> + Clone,
+    ) -> Result<(), Error> {
         self.enter_for_circuits(now, news.clone().map(|(id, _)| id))?;
         self.take_reports(news)
     }
 
     /// Takes reports about legs, in a call that has entered.
     #[inline(always)]
-    pub(super) fn take_reports(&mut self, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
+    pub(super) fn take_reports(&mut self, news: impl Iterator<Item = (Id, impl Into<Report>)>) -> Result<(), Error> {
         if self.wants(Class::Windows) {
             return self.take_reports_and_tell(news);
         }
         for (id, report) in news {
-            self.take_report::<false>(id, &report)?;
+            self.take_report::<false>(id, &report.into())?;
         }
         Ok(())
     }
 
     #[cold]
     #[inline(never)]
-    fn take_reports_and_tell(&mut self, news: impl Iterator<Item = (Id, Report)>) -> Result<(), Error> {
+    fn take_reports_and_tell(&mut self, news: impl Iterator<Item = (Id, impl Into<Report>)>) -> Result<(), Error> {
         for (id, report) in news {
-            self.take_report::<true>(id, &report)?;
+            self.take_report::<true>(id, &report.into())?;
         }
         Ok(())
     }

@@ -68,6 +68,8 @@ pub struct Engine {
     /// A leg of some set can be on another engine, or share a channel. A set does not see by itself whether such a leg
     /// has room: the engine looks before the set chooses. So it does when somebody wants to see the choices.
     needs_a_look: bool,
+    /// The same, or somebody wants to see the reports of legs.
+    is_choice_seen: bool,
     /// [`Engine::tells_of_sent`].
     tells: bool,
     time: Time,
@@ -118,6 +120,7 @@ impl Engine {
             manager: Manager::new(&config.seed),
             running: 0,
             needs_a_look: false,
+            is_choice_seen: false,
             tells: false,
             time: Time::new(),
             held: Held::new(config),

@@ -234,7 +234,7 @@ pub(super) unsafe fn try_enter<H: Handle, R>(
     call: impl FnOnce(&mut H::Core) -> Option<R>,
 ) -> Option<R> {
     // SAFETY: by the contract of this function.
-    if engine.is_null() || unsafe { handle::word(engine) } != State::Idle.word::<H>() {
+    if !unsafe { is_idle(engine) } {
         return None;
     }
     // SAFETY: as in `find`.
@@ -253,6 +253,13 @@ pub(super) unsafe fn try_enter<H: Handle, R>(
             None
         }
     }
+}
+
+/// True when the short way in is open.
+#[inline(always)]
+pub(super) unsafe fn is_idle<H: Handle>(engine: *mut H) -> bool {
+    // SAFETY: by the contract of this function.
+    !engine.is_null() && unsafe { handle::word(engine) } == State::Idle.word::<H>()
 }
 
 /// True when the short way in was shut only because a call had failed. It is open now.

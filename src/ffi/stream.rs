@@ -240,7 +240,7 @@ impl Sending for OnStream {
         let message = unsafe { message.as_ref() }.filter(|message| is_data(message) && !verdict_out.is_null())?;
         let (head, outlet) = (message::head(message), Outlet::Stream(stream.id()));
         // SAFETY: see above.
-        unsafe { door::try_enter(engine, move |core| core.send_anew(now_ns, outlet, &head, NO_REPORTS, |_| ())) }
+        unsafe { door::try_enter(engine, move |core| core.send_anew(now_ns, outlet, &head, NO_REPORTS)) }
     }
 
     #[inline(always)]

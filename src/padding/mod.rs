@@ -17,6 +17,7 @@ mod due;
 pub mod machines;
 mod negotiation;
 mod padder;
+mod run;
 mod states;
 mod step;
 pub mod table;

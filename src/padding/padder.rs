@@ -5,6 +5,7 @@
 //! one block.
 
 use super::clock::{Generator, Key, Span, Tick};
+use super::run::Run;
 use super::states::States;
 use super::watch::{self, BlockTurn, RefusedBy, Spot, TimerOf, Watch};
 use super::{Machines, Pace, PadderTerms};
@@ -73,63 +74,6 @@ pub(super) struct Padder {
     pub stats: PadderStats,
 }
 
-/// The timers of one machine.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    action_at: Nanos,
-    timer_at: Nanos,
-    /// The action that is due at `action_at`: padding if `pads`, else a block of this duration. (Not an [`Action`],
-    /// which is larger.)
-    duration: Nanos,
-    pads: bool,
-    bypass: bool,
-    replace: bool,
-    /// Number of padding instructions that the host has not answered.
-    asked: u16,
-    /// Number of things that the machine has done by itself at the time `since`.
-    burst: u16,
-    /// The machine has done too much: it rests until `since`.
-    resting: bool,
-    since: Nanos,
-}
-
-impl Run {
-    /// Puts the time of a timer off to the end of the machine's rest.
-    #[inline]
-    fn after_rest(&self, at: Nanos) -> Nanos {
-        if self.resting {
-            at.max(self.since)
-        } else {
-            at
-        }
-    }
-
-    /// True when the action timers of both end at the same time, with the same action.
-    #[inline]
-    fn has_action_of(&self, other: &Run) -> bool {
-        let flags = |run: &Run| [run.pads, run.bypass, run.replace];
-        self.action_at == other.action_at
-            && (self.action_at == NEVER || (flags(self) == flags(other) && self.duration == other.duration))
-    }
-
-    /// Begins a new burst when a cell that is not padding has caused an action, unless the machine rests.
-    #[inline]
-    fn restart_burst(&mut self, is_cell: bool) {
-        if is_cell && !self.resting {
-            self.burst = 0;
-        }
-    }
-
-    fn rest_until(&mut self, until: Nanos) {
-        (self.resting, self.since) = (true, until);
-        for at in [&mut self.action_at, &mut self.timer_at] {
-            if *at != NEVER {
-                *at = until.max(*at);
-            }
-        }
-    }
-}
-
 /// The action that is due when an action timer ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Action {
@@ -159,19 +103,7 @@ impl Padder {
     /// Makes a padder. Returns none when a fraction is not in range, or a machine is not valid.
     pub fn new(terms: &PadderTerms, now: Nanos, key: Key, pace: Pace) -> Option<Padder> {
         let machines = terms.machines.clone();
-        let idle = Run {
-            action_at: NEVER,
-            timer_at: NEVER,
-            duration: 0,
-            pads: true,
-            bypass: false,
-            replace: false,
-            asked: 0,
-            burst: 0,
-            resting: false,
-            since: 0,
-        };
-        let runs = vec![idle; machines.len()].into_boxed_slice();
+        let runs = vec![Run::IDLE; machines.len()].into_boxed_slice();
         let framework =
             Framework::new(machines, terms.padding_frac, terms.blocking_frac, Tick(now), Generator::new(key)).ok()?;
         Some(Padder {
@@ -468,8 +400,19 @@ impl Padder {
         (first != NEVER).then_some((first, what))
     }
 
+    /// The machine whose padding action comes first, with its time, and whether it bypasses a block; none if it would
+    /// replace padding, if anything else comes as early, or if the first time is not known for certain.
+    #[inline(always)]
+    pub fn next_padding(&self) -> Option<(u32, Nanos, bool)> {
+        let at = self.next;
+        let (machine, run) = (0..).zip(&self.runs).find(|(_, run)| run.action_at == at)?;
+        let others = self.runs.iter().any(|run| run.timer_at == at) || self.block_until == at;
+        let is_plain = run.pads && !run.replace && self.begun.is_empty() && !others && at != NEVER;
+        is_plain.then_some((machine, at, run.bypass))
+    }
+
     /// Finds the time of the first thing that is due.
-    #[inline]
+    #[inline(always)]
     pub fn refresh(&mut self) {
         let begun = if self.begun.is_empty() { NEVER } else { self.begun_due() };
         let timers = self.runs.iter().map(|run| run.timer_at.min(run.action_at));

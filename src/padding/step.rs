@@ -19,9 +19,7 @@ impl Padding {
     pub fn pad_quick(&mut self, now: Nanos, round: u32, purse: &mut Purse) -> Option<(Pad, Nanos)> {
         let [padder] = &self.padders[..] else { return None };
         let (hop, slot, marked) = (padder.hop, padder.slot, padder.runs_reduced);
-        let (at, due) = padder.earliest()?;
-        let Due::Action(machine) = due else { return None };
-        let Action::Pad { bypass, replace: false } = padder.action(machine)? else { return None };
+        let (machine, at, bypass) = padder.next_padding()?;
         let is_short = self.unwritten.cells() < padder.queued_max;
         if at > now || !is_short || padder.stop_at_end || !self.is_open() || purse.is_limited() {
             return None;
@@ -30,12 +28,13 @@ impl Padding {
         let time = self.time_of(at, now);
         purse.spend(marked);
         self.queued(hop);
-        // There is no other padder to be told.
-        self.change(0, |padder| {
+        // There is no other padder to be told, or to wait for.
+        if let [padder] = &mut self.padders[..] {
             padder.end_action_timer(machine, at, time, &mut Nobody);
             padder.padding_sent(machine, time, &mut Nobody);
-        });
-        self.find_next();
+            padder.refresh();
+            self.next = padder.next;
+        }
         self.count_step(now);
         Some((Pad { hop, slot, machine, bypass, replace: false }, now - at))
     }

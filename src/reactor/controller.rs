@@ -204,6 +204,17 @@ impl Controller {
         self.set.next_token(store)
     }
 
+    /// See [`Set::choose_anew`].
+    #[inline(always)]
+    pub fn choose_anew<const COUNTS: bool>(
+        &mut self,
+        news: impl Iterator<Item = (Id, impl Into<Report>)>,
+        now: Nanos,
+        effects: &mut Effects,
+    ) -> Option<Plan> {
+        self.set.choose_anew::<COUNTS>(news, now, effects)
+    }
+
     /// The part that this end plays.
     pub fn part(&self) -> Part {
         match self.set.role() {
@@ -325,6 +336,7 @@ delegate_to_set! {
     fn decide_quick(look) -> Option<Plan>;
     fn room(look) -> u64;
     fn peek(look) -> Result<Plan, Refusal>;
+    fn peek_quick(look) -> Option<Plan>;
     fn settled_leg(look) -> Option<Id>;
     fn stats(look, store: &Store, now: Nanos) -> SetStats;
     fn sums(look, now: Nanos) -> SetSums;
@@ -373,8 +385,6 @@ delegate_to_set! {
     fn release(change, now: Nanos, effects: &mut Effects) -> Option<(Plan, Lane)>;
     fn release_on(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> Option<(Plan, Lane)>;
     fn taken(change, effects: &mut Effects);
-    fn plan(look, command: Command) -> Result<Plan, Refusal>;
-    fn settle_on(change, plan: &Plan, command: Command);
     fn decide(change, command: Command) -> Result<Plan, Refusal>;
     fn look(change, command: Command) -> Result<Plan, Refusal>;
     fn send_quick(change, data: bool, now: Nanos) -> Option<Plan>;
@@ -389,7 +399,6 @@ delegate_to_set! {
     ) -> Result<(), Refusal>;
     fn report(change, ix: LegIx, report: &Report, now: Nanos, effects: &mut Effects);
     fn is_calm(look) -> bool;
-    fn take_report(change, ix: LegIx, report: &Report, now: Nanos);
     fn may_choose_again(look) -> bool;
     fn choose_again_at(look) -> Nanos;
     fn choose_again(change, now: Nanos, effects: &mut Effects);

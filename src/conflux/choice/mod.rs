@@ -8,7 +8,7 @@ pub mod random;
 mod rtt;
 mod seen;
 
-pub use rtt::{choose, fastest};
+pub use rtt::{choose, choose_of_two, fastest};
 
 use crate::base::time::NEVER;
 use crate::base::Nanos;
@@ -73,7 +73,9 @@ impl Path {
     /// True when a DATA cell may go out now.
     #[inline]
     pub fn ready(&self) -> bool {
-        self.linked && self.inflight < self.cwnd && !self.blocked && !self.padded
+        // Two flags in one comparison.
+        let held_back = u16::from_ne_bytes([self.blocked.into(), self.padded.into()]);
+        self.linked && self.inflight < self.cwnd && held_back == 0
     }
 }
 

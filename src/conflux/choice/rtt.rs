@@ -29,6 +29,21 @@ pub fn fastest<'a>(paths: impl Iterator<Item = (usize, &'a Path)>) -> Option<(us
     best
 }
 
+/// [`choose`] between two legs, for MinRTT and LowRTT.
+#[inline(always)]
+pub fn choose_of_two(algorithm: Algorithm, [first, second]: [&Path; 2]) -> Option<usize> {
+    let is_faster = second.rtt < first.rtt;
+    if algorithm == Algorithm::MinRtt {
+        let (index, path) = if second.linked && (is_faster || !first.linked) { (1, second) } else { (0, first) };
+        return path.ready().then_some(index);
+    }
+    if first.ready() {
+        Some(usize::from(is_faster && second.ready()))
+    } else {
+        second.ready().then_some(1)
+    }
+}
+
 #[inline(never)]
 fn cwnd_rtt<'a>(paths: impl Iterator<Item = (usize, &'a Path)> + Clone) -> Option<usize> {
     let (index, minimum) = fastest(paths.clone().filter(|(_, path)| path.linked))?;
@@ -78,6 +93,25 @@ mod tests {
         for algorithm in [Algorithm::MinRtt, Algorithm::LowRtt, Algorithm::CwndRtt] {
             let changes = legs.iter().any(|&one| legs.iter().any(|&other| changes_early(algorithm, [one, other])));
             assert_eq!(changes, !algorithm.stays_while_ready(), "{algorithm:?}");
+        }
+    }
+
+    #[test]
+    fn between_two_legs_the_choice_is_that_between_any_number() {
+        let mut legs = vec![Path::UNKNOWN];
+        for rtt in [1, 3, UNMEASURED] {
+            for (cwnd, inflight) in [(0, 0), (4, 0), (4, 4), (4, 5)] {
+                for flags in 0..8 {
+                    let [linked, blocked, padded] = [1, 2, 4].map(|flag| flags & flag != 0);
+                    legs.push(Path { rtt, cwnd, inflight, linked, blocked, padded, holds: padded, slow_start: false });
+                }
+            }
+        }
+        for algorithm in [Algorithm::MinRtt, Algorithm::LowRtt] {
+            for pair in legs.iter().flat_map(|one| legs.iter().map(move |other| [*one, *other])) {
+                let any = choose(algorithm, pair.iter().enumerate());
+                assert_eq!(choose_of_two(algorithm, [&pair[0], &pair[1]]), any, "{algorithm:?}: {pair:?}");
+            }
         }
     }
 }

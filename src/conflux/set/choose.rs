@@ -4,7 +4,7 @@ use super::Set;
 use crate::base::time::NEVER;
 use crate::base::{limits, Nanos};
 use crate::conflux::choice::on_time::Chosen;
-use crate::conflux::choice::{self, choose, Algorithm};
+use crate::conflux::choice::{self, choose, choose_of_two, Algorithm};
 use crate::conflux::Effect;
 
 /// A choice that waits is looked at again after this share of the time that it has waited, at the earliest.
@@ -23,8 +23,18 @@ impl Set {
         }
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn choose_by_round_trip(&self) -> Option<usize> {
+        match self.legs.pair() {
+            Some([first, second]) if self.policy.algorithm.stays_while_ready() => {
+                choose_of_two(self.policy.algorithm, [&first.path, &second.path])
+            }
+            _ => self.choose_of_more(),
+        }
+    }
+
+    #[inline(never)]
+    fn choose_of_more(&self) -> Option<usize> {
         choose(self.policy.algorithm, self.paths())
     }
 
@@ -122,7 +132,7 @@ impl Set {
     /// True when something waits to be sent, and time may bring another choice. Rarely so, and cheap to ask.
     #[inline(always)]
     pub fn may_choose_again(&self) -> bool {
-        (self.waiting != 0 || self.is_holding()) && self.policy.algorithm.measures()
+        self.policy.algorithm.measures() && (self.waiting != 0 || self.is_holding())
     }
 
     /// The time has come at which a choice is made again.

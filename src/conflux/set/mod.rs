@@ -1,6 +1,7 @@
 //! A conflux set: how it is made, loses legs and ends. The handshake, receiving, sending, the leg that a host names,
 //! imported numbers, figures and texts have files of their own.
 
+mod anew;
 mod choose;
 mod hold;
 mod link;

@@ -9,8 +9,8 @@ use crate::wire::Command;
 
 impl Engine {
     /// Takes DATA of an open stream that, on a leg, is next in order. The second step of receiving, after
-    /// [`Engine::receive_quick`], for which nothing is due. Answers [`Step::OnLeg`] to DATA on a leg that is not next, or
-    /// whose set is elsewhere, for [`Engine::receive_data_on_leg`].
+    /// [`Engine::receive_quick`], for which nothing is due. Answers [`Step::OnLeg`] to DATA on a leg that is not next,
+    /// or whose set is elsewhere, for [`Engine::receive_data_on_leg`].
     ///
     /// `USUAL`: only for what needs no call of another function, which is why it keeps all it knows in registers: no
     /// SENDME is due, and [`Streams::take_data`](crate::reactor::Streams::take_data) has the rest. It answers

@@ -40,7 +40,7 @@ pub trait Sending: Sized {
     type Answer;
     /// Calls [`Engine::send_quick`]; none when it did nothing or could not be entered.
     fn quick(&mut self) -> Option<Sent>;
-    /// Calls [`Engine::send_anew`]; none when it could not be entered, or did nothing but take reports.
+    /// Calls [`Engine::send_anew`]; none when the next step has to be taken.
     fn anew(&mut self) -> Option<Sent> {
         None
     }
@@ -119,7 +119,7 @@ impl Sending for Straight<'_, '_> {
     }
 
     fn anew(&mut self) -> Option<Sent> {
-        self.engine.send_anew(self.now, self.outlet, &self.message.head(), NO_REPORTS, |_| ())
+        self.engine.send_anew(self.now, self.outlet, &self.message.head(), NO_REPORTS)
     }
 
     fn done(&mut self, sent: &Sent) -> Self::Answer {
@@ -160,21 +160,19 @@ impl Engine {
         Some(Sent { verdict, tells: false })
     }
 
-    /// The second step, for a message of a set, where a leg has to be chosen: most often on reports of legs; or for
-    /// DATA of a stream that a SENDME will acknowledge. None when nothing was done, or nothing but to take reports:
-    /// then `left` gets those that are left.
+    /// The second step: for DATA of a set, where a leg has to be chosen, most often on reports of legs; and for DATA of a
+    /// stream that a SENDME will acknowledge. None when the next step has to be taken, with all reports.
     #[inline(always)]
-    pub fn send_anew<N: Iterator<Item = (Id, Report)> + Clone>(
+    pub fn send_anew(
         &mut self,
         now: Nanos,
         outlet: Outlet,
         head: &Head,
-        news: N,
-        left: impl FnOnce(N),
+        news: impl Iterator<Item = (Id, impl Into<Report>)>,
     ) -> Option<Sent> {
         let verdict = match outlet {
-            Outlet::Set(set) => self.choose_quick::<true, N>(now, set, head, news, left)?,
-            Outlet::Choice(set) => self.choose_quick::<false, N>(now, set, head, news, left)?,
+            Outlet::Set(set) => self.choose_quick::<true>(now, set, head, news)?,
+            Outlet::Choice(set) => self.choose_quick::<false>(now, set, head, news)?,
             Outlet::Stream(stream) if head.command == Command::DATA => {
                 return self.send_on_stream_quick::<false>(now, stream, head.len);
             }
@@ -192,7 +190,7 @@ impl Engine {
         now: Nanos,
         outlet: Outlet,
         head: &Head,
-        news: impl Iterator<Item = (Id, Report)>,
+        news: impl Iterator<Item = (Id, impl Into<Report>)>,
         whole: impl FnOnce() -> Result<Message<'m>, &'static str>,
     ) -> Result<Verdict, Error> {
         let &Head { command, hop, stream_id, len } = head;

@@ -4,7 +4,6 @@ use crate::base::{Id, Nanos};
 use crate::conflux::set::{Plan, Refusal};
 use crate::conflux::Report;
 use crate::engine::send::Going;
-use crate::engine::slot::{Circuit, Place};
 use crate::engine::{Blocked, Engine, Error, Misuse, Verdict, VerdictKind};
 use crate::event::Class;
 use crate::message::Head;
@@ -20,7 +19,7 @@ impl Engine {
         set: Id,
         command: Command,
         hop: u8,
-        news: impl Iterator<Item = (Id, Report)>,
+        news: impl Iterator<Item = (Id, impl Into<Report>)>,
     ) -> Result<Going, Error> {
         self.enter_for_sending(now, set, command, hop, news)?;
         if self.needs_a_look {
@@ -49,6 +48,7 @@ impl Engine {
     pub(in crate::engine) fn update_ways(&mut self) {
         let choices = self.wants(Class::Choice);
         self.needs_a_look = self.has_legs_elsewhere() || self.channels.in_use() || choices;
+        self.is_choice_seen = self.needs_a_look || self.wants(Class::Windows);
         self.tells = choices || self.padding.circuits > 0;
         self.time.alarms.set_watched(choices || self.wants(Class::Messages));
     }
@@ -76,52 +76,32 @@ impl Engine {
         set: Id,
         command: Command,
         hop: u8,
-        news: impl Iterator<Item = (Id, Report)>,
+        news: impl Iterator<Item = (Id, impl Into<Report>)>,
     ) -> Result<Going, Error> {
         self.enter_for_sending(now, set, command, hop, news)?;
         self.send_in_set_entered(set, command, hop)
     }
 
-    /// The quick way of a choice that is made anew; `COUNTS` the message, too. It takes reports of legs of the set as
-    /// long as nothing is due, nothing waits and nobody watches. None when the long way has to go on; if reports were
-    /// taken, `left` gets those that are left.
+    /// The quick way of a choice that is made anew, for DATA; `COUNTS` the message, too. It takes reports of legs of
+    /// the set as long as nothing is due, nothing waits and nobody watches. None when the long way has to be taken,
+    /// with all reports.
     #[inline(always)]
-    pub(super) fn choose_quick<const COUNTS: bool, N: Iterator<Item = (Id, Report)> + Clone>(
+    pub(super) fn choose_quick<const COUNTS: bool>(
         &mut self,
         now: Nanos,
         set: Id,
         &Head { command, hop, .. }: &Head,
-        mut news: N,
-        left: impl FnOnce(N),
+        news: impl Iterator<Item = (Id, impl Into<Report>)>,
     ) -> Option<Verdict> {
-        if !self.try_enter(now) || self.needs_a_look || self.wants(Class::Windows) || (COUNTS && self.tells) {
+        if command != Command::DATA || !self.try_enter(now) || self.is_choice_seen || (COUNTS && self.tells) {
             return None;
         }
         let state = self.sets.get_mut(set)?;
-        if !state.is_calm() || !state.is_host_hop(hop) || !command.is_multiplexed() {
+        if !state.is_calm() || !state.is_host_hop(hop) {
             return None;
         }
-        loop {
-            let before = news.clone();
-            let Some((id, report)) = news.next() else { break };
-            match self.circuits.get(id) {
-                Some(&Circuit { place: Place::Leg { set: owner, ix }, reactor: None, .. }) if owner == set => {
-                    state.take_report(ix, &report, now);
-                }
-                _ => {
-                    left(before);
-                    return None;
-                }
-            }
-        }
-        state.observe(now);
-        let Ok(plan) = state.plan(command) else {
-            left(news);
-            return None;
-        };
-        state.settle_on(&plan, command);
+        let plan = state.choose_anew::<COUNTS>(news, now, &mut self.out.effects)?;
         if COUNTS {
-            state.send_planned(&plan, command, now, &mut self.out.effects);
             self.padding.purse.sent(1 + u64::from(plan.delta != 0));
         }
         Some(verdict(plan))
@@ -159,13 +139,13 @@ impl Engine {
         Ok(plan.and_then(|plan| self.going(plan).out()).unwrap_or(held))
     }
 
-    /// The quick way of [`Engine::peek`]: on a leg of this engine.
+    /// The quick way of [`Engine::peek`]: on a leg of this engine, in a set of two that goes by their round trips.
     #[inline(always)]
     pub fn peek_quick(&self, set: Id) -> Option<Verdict> {
         if self.needs_a_look {
             return None;
         }
-        self.sets.get(set)?.peek().ok().map(verdict)
+        self.sets.get(set)?.peek_quick().map(verdict)
     }
 
     /// Sends a message of a stream that circflow runs, in its set.
@@ -286,14 +266,24 @@ impl Engine {
         set: Id,
         command: Command,
         hop: u8,
-        news: impl Iterator<Item = (Id, Report)>,
+        news: impl Iterator<Item = (Id, impl Into<Report>)>,
     ) -> Result<(), Error> {
         self.enter_for_set(now, set)?;
-        self.take_reports(news)?;
-        match self.sets.get(set) {
-            Some(state) if state.is_host_hop(hop) && command.is_multiplexed() => Ok(()),
-            _ => self.check_for_sending(set, command, hop),
+        // A report changes nothing of this.
+        let fits = self.sets.get(set).is_some_and(|state| state.is_host_hop(hop)) && command.is_multiplexed();
+        if news.size_hint() != (0, Some(0)) {
+            self.take_reports_apart(news)?;
         }
+        if fits {
+            return Ok(());
+        }
+        self.check_for_sending(set, command, hop)
+    }
+
+    /// Where most calls bring none.
+    #[inline(never)]
+    fn take_reports_apart(&mut self, news: impl Iterator<Item = (Id, impl Into<Report>)>) -> Result<(), Error> {
+        self.take_reports(news)
     }
 
     /// The reason why a set cannot send a message, if there is one.

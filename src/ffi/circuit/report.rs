@@ -70,17 +70,17 @@ pub unsafe extern "C-unwind" fn circflow_leg_update(
 
 /// Reports, if none has a flag that nobody knows.
 #[inline(always)]
-pub(in crate::ffi) fn reports(reports: &[circflow_leg_report]) -> Result<impl Reports + '_, Why> {
+pub(in crate::ffi) fn reports(reports: &[circflow_leg_report]) -> Result<impl Reports<'_>, Why> {
     if !are_known(reports) {
         return Err("a report has an unknown flag");
     }
     Ok(news_of(reports))
 }
 
-/// What reports say, in order.
-pub(in crate::ffi) trait Reports: ExactSizeIterator<Item = (Id, Report)> + Clone {}
+/// Reports, each with its leg, in order.
+pub(in crate::ffi) trait Reports<'r>: Iterator<Item = (Id, &'r circflow_leg_report)> + Clone {}
 
-impl<I: ExactSizeIterator<Item = (Id, Report)> + Clone> Reports for I {}
+impl<'r, I: Iterator<Item = (Id, &'r circflow_leg_report)> + Clone> Reports<'r> for I {}
 
 /// True when no report has a flag that nobody knows.
 #[inline(always)]
@@ -91,18 +91,20 @@ pub(in crate::ffi) fn are_known(reports: &[circflow_leg_report]) -> bool {
 
 /// [`reports`] that [are known](are_known).
 #[inline(always)]
-pub(in crate::ffi) fn news_of(reports: &[circflow_leg_report]) -> impl Reports + '_ {
-    reports.iter().map(|report| (report.circuit.id(), news(report)))
+pub(in crate::ffi) fn news_of(reports: &[circflow_leg_report]) -> impl Reports<'_> {
+    reports.iter().map(|report| (report.circuit.id(), report))
 }
 
-#[inline(always)]
-fn news(report: &circflow_leg_report) -> Report {
-    Report {
-        cwnd: report.cwnd,
-        inflight: report.inflight,
-        rtt: report.rtt_ns,
-        sendme_inc: report.sendme_inc,
-        slow_start: report.flags & CIRCFLOW_REPORT_SLOW_START != 0,
-        blocked: report.flags & CIRCFLOW_REPORT_CHANNEL_FULL != 0,
+impl From<&circflow_leg_report> for Report {
+    #[inline(always)]
+    fn from(report: &circflow_leg_report) -> Report {
+        Report {
+            cwnd: report.cwnd,
+            inflight: report.inflight,
+            rtt: report.rtt_ns,
+            sendme_inc: report.sendme_inc,
+            slow_start: report.flags & CIRCFLOW_REPORT_SLOW_START != 0,
+            blocked: report.flags & CIRCFLOW_REPORT_CHANNEL_FULL != 0,
+        }
     }
 }

@@ -85,46 +85,59 @@ unsafe fn for_set<const CHOOSES: bool>(
     report_count: size_t,
     verdict_out: *mut circflow_verdict,
 ) -> circflow_status {
-    // SAFETY: NULL or a message, by the contract of this function.
-    let (Some(message), Some(reports), false) =
-        (unsafe { message.as_ref() }, unsafe { inward::slice(reports, report_count) }, verdict_out.is_null())
-    else {
-        // SAFETY: the contract of this floor, which the caller keeps.
-        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
-    };
-    send(ForSet::<CHOOSES> { engine, now_ns, set, message, reports, verdict_out })
+    // SAFETY (of both): by the contract of this function, which is theirs.
+    if report_count == 0 {
+        unsafe { without_reports::<CHOOSES>(engine, now_ns, set, message, reports, report_count, verdict_out) }
+    } else {
+        unsafe { rest_for_set::<CHOOSES>(engine, now_ns, set, message, reports, report_count, verdict_out) }
+    }
 }
 
-/// A message for a set, which only chooses or counts too; each step of it goes through the door for itself.
-#[derive(Clone, Copy)]
-struct ForSet<'m, const CHOOSES: bool> {
+/// All steps. Each of these functions has the arguments of the call, so that they stay where they are.
+#[inline(never)]
+unsafe extern "C-unwind" fn without_reports<const CHOOSES: bool>(
     engine: *mut circflow_engine,
     now_ns: u64,
     set: circflow_set_id,
-    message: &'m circflow_message,
-    reports: &'m [circflow_leg_report],
+    message: *const circflow_message,
+    reports: *const circflow_leg_report,
+    report_count: size_t,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    send(ForSet::<CHOOSES> { engine, now_ns, set, message, reports, report_count, verdict_out })
+}
+
+/// A message for a set, which only chooses or counts too; each step of it goes through the door for itself, and checks
+/// what it needs.
+struct ForSet<const CHOOSES: bool> {
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    set: circflow_set_id,
+    message: *const circflow_message,
+    reports: *const circflow_leg_report,
+    report_count: size_t,
     verdict_out: *mut circflow_verdict,
 }
 
 // SAFETY (of all that is here): made by circflow_set_decide() and circflow_set_send() only, for one call, by the
-// contract of which the engine is NULL or one, the message can be read and the verdict written.
-impl<const CHOOSES: bool> Sending for ForSet<'_, CHOOSES> {
+// contract of which the engine is NULL or one, the message and the reports are NULL or can be read, and the verdict is
+// NULL or can be written.
+impl<const CHOOSES: bool> Sending for ForSet<CHOOSES> {
     type Answer = circflow_status;
 
     #[inline(always)]
     fn quick(&mut self) -> Option<Sent> {
-        let &mut ForSet { engine, now_ns, set, message, reports, .. } = self;
-        if !reports.is_empty() {
-            return None;
-        }
+        // SAFETY: see above.
+        let message = unsafe { self.message() }?;
+        let (now, outlet) = (self.now_ns, self.outlet());
         let quick = move |core: &mut Engine| {
             if !message::fits(message) {
                 return None;
             }
-            core.send_quick(now_ns, outlet::<CHOOSES>(set), &message::head(message))
+            core.send_quick(now, outlet, &message::head(message))
         };
         // SAFETY: see above.
-        unsafe { door::try_enter(engine, quick) }
+        unsafe { door::try_enter(self.engine, quick) }
     }
 
     #[inline(always)]
@@ -133,7 +146,7 @@ impl<const CHOOSES: bool> Sending for ForSet<'_, CHOOSES> {
         unsafe {
             message::write_verdict(self.verdict_out, &sent.verdict);
             if sent.tells {
-                circuit::tell_of_sent(self.engine, sent.verdict.circuit, sent.verdict.number, self.message.command)
+                circuit::tell_of_sent(self.engine, sent.verdict.circuit, sent.verdict.number, (*self.message).command)
             } else {
                 CIRCFLOW_OK
             }
@@ -142,79 +155,102 @@ impl<const CHOOSES: bool> Sending for ForSet<'_, CHOOSES> {
 
     #[inline(always)]
     fn anew(&mut self) -> Option<Sent> {
-        let &mut ForSet { engine, now_ns, set, message, reports, .. } = self;
-        let anew = |core: &mut Engine| {
+        // SAFETY: see above.
+        let (message, reports) = unsafe { (self.message()?, inward::slice(self.reports, self.report_count)?) };
+        let (now, outlet) = (self.now_ns, self.outlet());
+        let anew = move |core: &mut Engine| {
             if !message::fits(message) || !circuit::are_known(reports) {
                 return None;
             }
-            let (outlet, news) = (outlet::<CHOOSES>(set), circuit::news_of(reports));
-            // Those that were taken are not taken again.
-            core.send_anew(now_ns, outlet, &message::head(message), news, |left| {
-                self.reports = last(reports, left.len())
-            })
+            core.send_anew(now, outlet, &message::head(message), circuit::news_of(reports))
         };
         // SAFETY: see above.
-        unsafe { door::try_enter(engine, anew) }
+        unsafe { door::try_enter(self.engine, anew) }
     }
 
     #[inline(always)]
     fn rest(&mut self) -> circflow_status {
-        rest_for_set(*self)
+        let &mut ForSet { engine, now_ns, set, message, reports, report_count, verdict_out } = self;
+        // After a call that has failed, only the long way is open.
+        // SAFETY (of all): see above.
+        if unsafe { door::is_idle(engine) } {
+            unsafe { rest_for_set::<CHOOSES>(engine, now_ns, set, message, reports, report_count, verdict_out) }
+        } else {
+            unsafe { send_long::<CHOOSES>(engine, now_ns, set, message, reports, report_count, verdict_out) }
+        }
     }
 
     #[inline(always)]
     fn long(&mut self) -> circflow_status {
+        let &mut ForSet { engine, now_ns, set, message, reports, report_count, verdict_out } = self;
         // SAFETY: see above.
-        unsafe { send_long(self) }
+        unsafe { send_long::<CHOOSES>(engine, now_ns, set, message, reports, report_count, verdict_out) }
     }
 }
 
-#[inline(always)]
-fn outlet<const CHOOSES: bool>(set: circflow_set_id) -> Outlet {
-    if CHOOSES {
-        Outlet::Choice(set.id())
-    } else {
-        Outlet::Set(set.id())
+impl<const CHOOSES: bool> ForSet<CHOOSES> {
+    /// The message, if there is room for the verdict, too.
+    #[inline(always)]
+    unsafe fn message<'m>(&self) -> Option<&'m circflow_message> {
+        // SAFETY: NULL or a message, by the contract of this floor.
+        unsafe { self.message.as_ref() }.filter(|_| !self.verdict_out.is_null())
+    }
+
+    #[inline(always)]
+    fn outlet(&self) -> Outlet {
+        if CHOOSES {
+            Outlet::Choice(self.set.id())
+        } else {
+            Outlet::Set(self.set.id())
+        }
     }
 }
 
-/// The last of some reports.
-#[cold]
-fn last(reports: &[circflow_leg_report], count: usize) -> &[circflow_leg_report] {
-    reports.get(reports.len() - count..).unwrap_or_default()
-}
-
-/// Reports, or another leg. It gets a copy, so that the quick way need not keep its own in memory.
+/// The steps after the quick one, for reports, or another leg.
 #[inline(never)]
-fn rest_for_set<const CHOOSES: bool>(mut message: ForSet<'_, CHOOSES>) -> circflow_status {
-    send_rest(&mut message)
+unsafe extern "C-unwind" fn rest_for_set<const CHOOSES: bool>(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    set: circflow_set_id,
+    message: *const circflow_message,
+    reports: *const circflow_leg_report,
+    report_count: size_t,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    send_rest(&mut ForSet::<CHOOSES> { engine, now_ns, set, message, reports, report_count, verdict_out })
 }
 
 /// The long way: no room, or something is due, or more than the set has to see the message.
 #[inline(never)]
-unsafe fn send_long<const CHOOSES: bool>(message: &mut ForSet<'_, CHOOSES>) -> circflow_status {
-    let &mut ForSet { engine, now_ns, set, message, reports, verdict_out } = message;
-    if !message::fits(message) {
+unsafe extern "C-unwind" fn send_long<const CHOOSES: bool>(
+    engine: *mut circflow_engine,
+    now_ns: u64,
+    set: circflow_set_id,
+    message: *const circflow_message,
+    reports: *const circflow_leg_report,
+    report_count: size_t,
+    verdict_out: *mut circflow_verdict,
+) -> circflow_status {
+    let call = ForSet::<CHOOSES> { engine, now_ns, set, message, reports, report_count, verdict_out };
+    // SAFETY: the contract of this floor, which the caller keeps.
+    let (Some(message), Some(reports)) = (unsafe { call.message() }, unsafe { inward::slice(reports, report_count) })
+    else {
         // SAFETY: the contract of this floor, which the caller keeps.
-        return unsafe { refuse_long(engine) };
-    }
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
+    };
     // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
         door::enter(engine, |core| {
+            if !message::fits(message) {
+                return Err(core.invalid("a message has a body that is too long"));
+            }
             let news = circuit::reports(reports).map_err(|why| core.invalid(why))?;
-            let (now, outlet, head) = (core.time(now_ns), outlet::<CHOOSES>(set), message::head(message));
-            let verdict = core.send_long(now, outlet, &head, news, || message::kept(message))?;
+            let (now, head) = (core.time(now_ns), message::head(message));
+            let verdict = core.send_long(now, call.outlet(), &head, news, || message::kept(message))?;
             message::write_verdict(verdict_out, &verdict);
             Ok(())
         })
     }
-}
-
-#[cold]
-#[inline(never)]
-unsafe fn refuse_long(engine: *mut circflow_engine) -> circflow_status {
-    // SAFETY: the contract of this floor, which the caller keeps.
-    unsafe { door::enter(engine, |core| Err(core.invalid("a message has a body that is too long"))) }
 }
 
 /// Tells whether a DATA message could be sent now, and on which leg (SEND), or would be held (HELD). It changes
