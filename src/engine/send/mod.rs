@@ -160,8 +160,8 @@ impl Engine {
         Some(Sent { verdict, tells: false })
     }
 
-    /// The second step: for DATA of a set, where a leg has to be chosen, most often on reports of legs; and for DATA of a
-    /// stream that a SENDME will acknowledge. None when the next step has to be taken, with all reports.
+    /// The second step: for DATA of a set, where a leg has to be chosen, most often on reports of legs; and for DATA of
+    /// a stream that a SENDME will acknowledge. None when the next step has to be taken, with all reports.
     #[inline(always)]
     pub fn send_anew(
         &mut self,
