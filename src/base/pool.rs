@@ -61,6 +61,12 @@ impl<T: Clone + Default> Pool<T> {
         Some((slot, self.get_mut(slot)?))
     }
 
+    /// Takes a slot that is free already. `None` when the pool has to grow first.
+    #[inline(always)]
+    pub fn take_free(&mut self) -> Option<Slot> {
+        self.free.pop().map(Slot)
+    }
+
     /// Gives back a slot, once for each time it was taken.
     #[inline]
     pub fn put(&mut self, slot: Slot) {

@@ -6,7 +6,7 @@ mod store;
 
 pub use bodies::{Bodies, Lend};
 pub use lanes::Lanes;
-pub use store::{cost_of, Lane, Store, COPY_COST, NOTHING, TOKEN_COST_MIN};
+pub use store::{cost_of, HeldPlace, Lane, Store, COPY_COST, NOTHING, TOKEN_COST_MIN};
 
 use crate::base::Id;
 use crate::wire::Command;

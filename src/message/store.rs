@@ -251,6 +251,47 @@ impl Store {
         true
     }
 
+    /// Like [`Store::push_at`], where a slot is free. The caller fills the place. None, and nothing is changed, when the
+    /// pool has to grow first.
+    #[inline(always)]
+    #[must_use]
+    pub fn push_quick(
+        &mut self,
+        lane: &mut Lane,
+        number: u64,
+        message: &Message<'_>,
+        now: Nanos,
+    ) -> Option<HeldPlace<'_>> {
+        let at = self.tick(now);
+        let slot = if message.token.is_some() { self.tokens.take_free() } else { self.copied.take_free() }?;
+        let mark = if message.token.is_some() { HeldRef::TOKEN } else { 0 };
+        let cost = u64::from(cost_of(message));
+        self.budget.hold(cost);
+        self.append(lane, HeldRef(slot.to_bits() | mark), number);
+        lane.bytes += cost;
+        let header = Header {
+            at,
+            next_number: NOTHING,
+            next: HeldRef::NONE,
+            stream_id: message.stream_id,
+            body_len: message.body.len() as u16,
+            command: message.command.0,
+        };
+        Some(match message.token {
+            Some(token) => {
+                if let Some(held) = self.tokens.get_mut(slot) {
+                    *held = Held { header, content: HeldToken { token: token.token, cost: token.cost, in_use: true } };
+                }
+                HeldPlace(None)
+            }
+            None => {
+                let held = self.copied.get_mut(slot)?;
+                held.header = header;
+                HeldPlace(Some(&mut held.content))
+            }
+        })
+    }
+
     /// Adds a token to a lane that leaves (see [`Store::leave`]): it is to be handed back to the host.
     pub fn push_leaving(&mut self, lane: &mut Lane, number: u64, token: Token) {
         let header = Header { next_number: NOTHING, next: HeldRef::NONE, ..Header::default() };
@@ -503,6 +544,20 @@ impl Store {
         place.header = header;
         place.content.0.get_mut(..body.len())?.copy_from_slice(body);
         Some(HeldRef(slot.to_bits()))
+    }
+}
+
+/// Where the body of a message is to be copied to, if it has no token.
+#[must_use]
+pub struct HeldPlace<'s>(Option<&'s mut CopiedBody>);
+
+impl HeldPlace<'_> {
+    /// Copies the body of the message that the place is for.
+    #[inline(always)]
+    pub fn fill(self, message: &Message<'_>) {
+        if let Some(room) = self.0.and_then(|place| place.0.get_mut(..message.body.len())) {
+            room.copy_from_slice(message.body);
+        }
     }
 }
 

@@ -351,7 +351,14 @@ delegate_to_set! {
     fn handle_linked(change, ix: LegIx, now: Nanos, link: &Link, effects: &mut Effects) -> Result<(), Fault>;
     fn handle_linked_ack(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> Result<(), Fault>;
     fn arrive_quick(change, ix: LegIx, now: Nanos) -> Option<u64>;
-    fn hold_quick(change, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store) -> Option<u64>;
+    fn hold_quick(
+        change,
+        ix: LegIx,
+        now: Nanos,
+        message: &Message<'_>,
+        store: &mut Store,
+        answer: impl FnOnce(u64, u64)
+    ) -> Option<()>;
     fn arrive(change, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store) -> Result<Arrival, Fault>;
     fn arrive_from_elsewhere(
         change, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store

@@ -46,18 +46,33 @@ impl Set {
     }
 
     /// The common case of holding: the message came too early, nothing is wrong with it, and neither a cap is reached
-    /// nor the note for other engines out of date. Returns its number, or none and changes nothing in any other case.
+    /// nor the note for other engines out of date, and no memory has to be asked for. Tells `answer` its number and the
+    /// tag of the leg before the body is copied. None, and nothing is changed, in any other case.
     #[inline(always)]
-    pub fn hold_quick(&mut self, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store) -> Option<u64> {
+    pub fn hold_quick(
+        &mut self,
+        ix: LegIx,
+        now: Nanos,
+        message: &Message<'_>,
+        store: &mut Store,
+        answer: impl FnOnce(u64, u64),
+    ) -> Option<()> {
         // Each form has code of its own: the cost of a copy is known beforehand.
         match message.token {
-            None => self.hold_form(ix, now, &Message { token: None, ..*message }, store),
-            token => self.hold_form(ix, now, &Message { token, ..*message }, store),
+            None => self.hold_form(ix, now, &Message { token: None, ..*message }, store, answer),
+            token => self.hold_form(ix, now, &Message { token, ..*message }, store, answer),
         }
     }
 
     #[inline(always)]
-    fn hold_form(&mut self, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store) -> Option<u64> {
+    fn hold_form(
+        &mut self,
+        ix: LegIx,
+        now: Nanos,
+        message: &Message<'_>,
+        store: &mut Store,
+        answer: impl FnOnce(u64, u64),
+    ) -> Option<()> {
         let index = usize::from(ix);
         let leg = self.legs.get_mut(index)?;
         let number = leg.received + 1;
@@ -67,14 +82,19 @@ impl Set {
         let cost = cost_of(message);
         let held_bytes = self.held_bytes + u64::from(cost);
         // No note allows more bytes than the set's cap.
-        if held_bytes > self.held_told || !store.fits(cost) || !store.push_at(&mut leg.lane, number, message, now) {
+        if held_bytes > self.held_told || !store.fits(cost) {
             return None;
         }
+        let place = store.push_quick(&mut leg.lane, number, message, now)?;
         leg.received = number;
         leg.bare = false;
+        let tag = leg.tag;
         self.touch(ix, now);
         self.count_kept(index, number, held_bytes);
-        Some(number)
+        answer(number, tag);
+        // Last, so that nothing else is kept meanwhile.
+        place.fill(message);
+        Some(())
     }
 
     /// Counts a multiplexed message that came on a leg, and holds it if it came too early (SEQ-7).

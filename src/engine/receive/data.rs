@@ -9,7 +9,7 @@ use crate::wire::Command;
 
 impl Engine {
     /// Takes DATA of an open stream that is due no SENDME and, on a leg, is next in order. The second step of
-    /// receiving, after [`Engine::receive_quick`], for which nothing is due. Answers [`Step::OnLeg`] to DATA on a leg
+    /// receiving, after [`Engine::receive_quick`], for which nothing is due. Answers [`Step::DataOnLeg`] to DATA on a leg
     /// that is not next, or whose set is elsewhere, for [`Engine::receive_data_on_leg`].
     #[inline(always)]
     pub fn receive_data_quick<const WATCHED: bool>(&mut self, id: Id, data: &DataHead) -> Step {
@@ -33,7 +33,7 @@ impl Engine {
                     return Step::Other;
                 };
                 if !state.is_next(ix) {
-                    return Step::OnLeg;
+                    return Step::DataOnLeg;
                 }
                 let Some((number, written)) = state.take_data(ix, &mut self.streams, now, data) else {
                     return Step::Other;
@@ -46,7 +46,7 @@ impl Engine {
                     && data.stream_id != 0
                     && !config.flags.has(CircuitFlags::EXTENDED) =>
             {
-                return Step::OnLeg
+                return Step::DataOnLeg
             }
             _ => return Step::Other,
         };

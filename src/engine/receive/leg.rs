@@ -3,7 +3,7 @@
 use crate::base::{Id, Nanos};
 use crate::conflux::{Arrival, Fault};
 use crate::engine::out::insn::Queued;
-use crate::engine::receive::Step;
+use crate::engine::receive::{Seat, Step};
 use crate::engine::{Engine, Error, Place, Verdict, VerdictKind};
 use crate::event::Class;
 use crate::message::{cost_of, Message};
@@ -73,21 +73,31 @@ impl Engine {
                 }
                 Step::Done(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) })
             }
-            None => Step::OnLeg,
+            None => Step::OnLeg(Seat { set, ix }),
         }
     }
 
-    /// The second step for a multiplexed message on a leg: takes it if it only has to be held. Otherwise none, and
-    /// nothing is changed.
+    /// The second step for a multiplexed message on a leg, in the seat that the first step has found: takes it if it
+    /// only has to be held, and tells `answer` the verdict. Otherwise none, and nothing is changed.
     #[inline(always)]
-    pub fn receive_early_quick<const WATCHED: bool>(&mut self, id: Id, message: &Message<'_>) -> Option<Verdict> {
-        let (now, circuit) = (self.time.clock.latest(), self.circuits.get(id)?);
-        let (tag, (set, ix)) = (circuit.config.tag, circuit.place.leg()?);
-        let number = self.sets.get_mut(set)?.hold_quick(ix, now, message, &mut self.held.store)?;
+    pub fn receive_early_quick<const WATCHED: bool>(
+        &mut self,
+        id: Id,
+        seat: Seat,
+        message: &Message<'_>,
+        answer: impl FnOnce(&Verdict),
+    ) -> Option<()> {
+        let (now, Seat { set, ix }) = (self.time.clock.latest(), seat);
+        let mut held = 0;
+        let told = |number, tag| {
+            held = number;
+            answer(&Verdict { number, ..Verdict::of(VerdictKind::Held, id, tag) });
+        };
+        self.sets.living_mut(set)?.hold_quick(ix, now, message, &mut self.held.store, told)?;
         if WATCHED && self.wants(Class::Messages) {
-            self.note_arrival(set, id, Arrival::Held(number), message);
+            self.note_arrival(set, id, Arrival::Held(held), message);
         }
-        Some(Verdict { number, ..Verdict::of(VerdictKind::Held, id, tag) })
+        Some(())
     }
 
     /// The second step for a SWITCH on a leg. None when something is wrong with it, and nothing is changed.

@@ -10,6 +10,7 @@ mod padding;
 mod stream;
 
 use crate::base::{Id, Nanos};
+use crate::conflux::LegIx;
 use crate::engine::{Engine, Error, Verdict};
 use crate::message::Message;
 use crate::reactor::DataHead;
@@ -22,15 +23,26 @@ pub enum Step {
     Done(Verdict),
     /// Somebody watches each message: the same steps begin anew, `WATCHED`.
     Watched,
-    /// It is a multiplexed message on a leg, and not just the next one: [`Engine::receive_early_quick`] takes it, or on
-    /// a circuit that circflow runs [`Engine::receive_data_on_leg`].
-    OnLeg,
+    /// It is a multiplexed message on the leg in this seat, and not just the next one:
+    /// [`Engine::receive_early_quick`] takes it.
+    OnLeg(Seat),
+    /// The same on a circuit that circflow runs: [`Engine::receive_data_on_leg`] takes it.
+    DataOnLeg,
     /// It is a SWITCH on a leg: [`Engine::receive_switch_quick`] takes it.
     Switch,
     /// It is DATA on a circuit that circflow runs: [`Engine::receive_data_quick`] takes it.
     Run,
     /// Anything else: [`Engine::receive_for_host_quick`] or [`Engine::receive_long`] takes it.
     Other,
+}
+
+/// The seat of a leg: its set, and its place there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seat {
+    /// The set.
+    pub set: Id,
+    /// The place.
+    pub ix: LegIx,
 }
 
 /// How the steps of receiving one message are entered.
@@ -41,8 +53,8 @@ pub trait Receiving: Sized {
     fn quick(&mut self) -> Option<Step>;
     /// Calls [`Engine::receive_data_quick`]; none when the step could not be entered.
     fn data_quick(&mut self) -> Option<Step>;
-    /// Calls [`Engine::receive_early_quick`]; none when the step could not be entered, too.
-    fn early_quick(&mut self) -> Option<Verdict>;
+    /// Calls [`Engine::receive_early_quick`], and answers; none when the step could not be entered, too.
+    fn early_quick(&mut self, seat: Seat) -> Option<Self::Answer>;
     /// Calls [`Engine::receive_switch_quick`]; none when the step could not be entered, too.
     fn switch_quick(&mut self) -> Option<Verdict>;
     /// Calls [`Engine::receive_for_host_quick`]; none when it did nothing or could not be entered.
@@ -71,8 +83,8 @@ pub trait Receiving: Sized {
         receive_data(self)
     }
     /// Calls [`receive_early`], for a message on a leg that is not just the next one: a function apart, too.
-    fn early(self) -> Self::Answer {
-        receive_early(self)
+    fn early(self, seat: Seat) -> Self::Answer {
+        receive_early(self, seat)
     }
     /// Calls [`receive_switch`], for a SWITCH on a leg: a function apart, too.
     fn switch(self) -> Self::Answer {
@@ -96,10 +108,10 @@ pub fn receive_from<R: Receiving>(first: Option<Step>, message: R) -> R::Answer 
     match first {
         Some(Step::Done(verdict)) => message.done(&verdict),
         Some(Step::Watched) => message.watched(),
-        Some(Step::OnLeg) => message.early(),
+        Some(Step::OnLeg(seat)) => message.early(seat),
         Some(Step::Switch) => message.switch(),
         Some(Step::Run) => message.run(),
-        Some(Step::Other) => message.other(),
+        Some(Step::Other | Step::DataOnLeg) => message.other(),
         None => message.shut(),
     }
 }
@@ -109,16 +121,16 @@ pub fn receive_from<R: Receiving>(first: Option<Step>, message: R) -> R::Answer 
 pub fn receive_data<R: Receiving>(mut message: R) -> R::Answer {
     match message.data_quick() {
         Some(Step::Done(verdict)) => message.data_done(&verdict),
-        Some(Step::OnLeg) => message.data_on_leg(),
-        Some(Step::Run | Step::Watched | Step::Switch | Step::Other) | None => message.long(),
+        Some(Step::DataOnLeg) => message.data_on_leg(),
+        Some(Step::Run | Step::Watched | Step::OnLeg(_) | Step::Switch | Step::Other) | None => message.long(),
     }
 }
 
 /// Takes a multiplexed message on a leg from the second step on: most only have to be held.
 #[inline(always)]
-pub fn receive_early<R: Receiving>(mut message: R) -> R::Answer {
-    match message.early_quick() {
-        Some(verdict) => message.done(&verdict),
+pub fn receive_early<R: Receiving>(mut message: R, seat: Seat) -> R::Answer {
+    match message.early_quick(seat) {
+        Some(answer) => answer,
         None => message.on_leg(),
     }
 }
@@ -165,8 +177,10 @@ impl<const WATCHED: bool> Receiving for Straight<'_, '_, WATCHED> {
         Some(self.engine.receive_data_quick::<WATCHED>(self.id, &data))
     }
 
-    fn early_quick(&mut self) -> Option<Verdict> {
-        self.engine.receive_early_quick::<WATCHED>(self.id, self.message)
+    fn early_quick(&mut self, seat: Seat) -> Option<Self::Answer> {
+        let mut told = None;
+        self.engine.receive_early_quick::<WATCHED>(self.id, seat, self.message, |verdict| told = Some(*verdict))?;
+        told.map(Ok)
     }
 
     fn switch_quick(&mut self) -> Option<Verdict> {

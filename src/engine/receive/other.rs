@@ -61,8 +61,8 @@ impl Engine {
             // Perhaps only what was due kept the first two steps from taking the message.
             match self.receive_entered::<true>(now, id, message.command, message.hop, message.stream_id) {
                 Step::Done(verdict) => return Ok(verdict),
-                Step::OnLeg | Step::Switch => return self.receive_on_leg::<true>(id, message),
-                Step::Run | Step::Watched | Step::Other => {}
+                Step::OnLeg(_) | Step::Switch => return self.receive_on_leg::<true>(id, message),
+                Step::Run | Step::Watched | Step::DataOnLeg | Step::Other => {}
             }
         }
         self.receive_by_route(id, message, &[])

@@ -1,6 +1,8 @@
 //! Messages that come on a circuit.
 
-use crate::engine::{self, receive, receive_from, Engine, Receiving, Step, Verdict};
+use crate::base::Id;
+use crate::conflux::LegIx;
+use crate::engine::{self, receive, receive_from, Engine, Receiving, Seat, Step, Verdict};
 use crate::ffi::door;
 use crate::ffi::engine::circflow_engine;
 use crate::ffi::id::*;
@@ -179,15 +181,23 @@ impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
     }
 
     #[inline(always)]
-    fn early_quick(&mut self) -> Option<Verdict> {
-        let &mut Received { engine, circuit, message, .. } = self;
+    fn early_quick(&mut self, seat: Seat) -> Option<circflow_status> {
+        let &mut Received { engine, circuit, message, verdict_out, .. } = self;
         let early = move |core: &mut Engine| {
             // SAFETY: see above.
             let message = unsafe { message::read(message) }.ok()?;
-            core.receive_early_quick::<WATCHED>(circuit.id(), &message)
+            core.receive_early_quick::<WATCHED>(circuit.id(), seat, &message, |verdict| {
+                // SAFETY: see above.
+                unsafe { message::write_verdict(verdict_out, verdict) };
+            })
         };
         // SAFETY: see above.
-        unsafe { door::try_enter(engine, early) }
+        unsafe { door::try_enter(engine, early) }?;
+        if WATCHED {
+            // SAFETY: see above.
+            unsafe { door::call_out(engine) };
+        }
+        Some(CIRCFLOW_OK)
     }
 
     #[inline(always)]
@@ -246,9 +256,10 @@ impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
     }
 
     #[inline(always)]
-    fn early(self) -> circflow_status {
+    fn early(self, seat: Seat) -> circflow_status {
+        let Received { engine, circuit, message, verdict_out, .. } = self;
         // SAFETY: see above.
-        unsafe { receive_early::<WATCHED>(self.engine, self.now_ns, self.circuit, self.message, self.verdict_out) }
+        unsafe { receive_early::<WATCHED>(engine, circuit, message, verdict_out, seat.set, seat.ix) }
     }
 
     #[inline(always)]
@@ -360,9 +371,19 @@ macro_rules! step_apart {
     };
 }
 
-step_apart! {
-    /// A multiplexed message on a leg that is not just the next one.
-    receive_early, engine::receive_early
+/// A multiplexed message on a leg that is not just the next one. (All arguments in registers, as above.)
+#[inline(never)]
+unsafe extern "C-unwind" fn receive_early<const WATCHED: bool>(
+    engine: *mut circflow_engine,
+    circuit: circflow_circuit_id,
+    message: &circflow_message,
+    verdict_out: *mut circflow_verdict,
+    set: Id,
+    ix: LegIx,
+) -> circflow_status {
+    // No step after this one asks for the time.
+    let received = Received::<WATCHED> { engine, now_ns: 0, circuit, message, verdict_out };
+    engine::receive_early(received, Seat { set, ix })
 }
 
 step_apart! {
