@@ -234,11 +234,25 @@ pub(super) unsafe fn try_enter<H: Handle, R>(
     call: impl FnOnce(&mut H::Core) -> Option<R>,
 ) -> Option<R> {
     // SAFETY: by the contract of this function.
+    unsafe { try_enter_if(engine, |_| true, call) }
+}
+
+/// As [`try_enter`], if the house lets the call in.
+#[inline(always)]
+unsafe fn try_enter_if<H: Handle, R>(
+    engine: *mut H,
+    lets_in: impl FnOnce(&House<H>) -> bool,
+    call: impl FnOnce(&mut H::Core) -> Option<R>,
+) -> Option<R> {
+    // SAFETY: by the contract of this function.
     if engine.is_null() || unsafe { handle::word(engine) } != State::Idle.word::<H>() {
         return None;
     }
     // SAFETY: as in `find`.
     let house = unsafe { &*engine.cast::<House<H>>().cast_const() };
+    if !lets_in(house) {
+        return None;
+    }
     // SAFETY: its state is Idle, so no other reference to the core exists, and `call` makes no callback.
     let core = unsafe { &mut *house.core.get() };
     match catch_unwind(AssertUnwindSafe(|| call(core))) {
@@ -253,6 +267,16 @@ pub(super) unsafe fn try_enter<H: Handle, R>(
             None
         }
     }
+}
+
+/// As [`try_enter`], for a call that a drain callback may not make.
+#[inline(always)]
+pub(super) unsafe fn try_enter_outside_drain<H: Handle, R>(
+    engine: *mut H,
+    call: impl FnOnce(&mut H::Core) -> Option<R>,
+) -> Option<R> {
+    // SAFETY: by the contract of this function.
+    unsafe { try_enter_if(engine, |house| !house.draining.get(), call) }
 }
 
 /// True when the short way in was shut only because a call had failed. It is open now.

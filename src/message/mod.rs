@@ -39,6 +39,30 @@ pub struct Head {
     pub len: u16,
 }
 
+/// The fields that the first step of receiving looks at. It reads each where it needs it, and keeps none of them.
+pub trait Outside {
+    /// Relay command.
+    fn command(&self) -> Command;
+    /// The hop it came from.
+    fn hop(&self) -> u8;
+    /// Stream id, 0 for none.
+    fn stream_id(&self) -> u16;
+}
+
+impl Outside for Message<'_> {
+    fn command(&self) -> Command {
+        self.command
+    }
+
+    fn hop(&self) -> u8 {
+        self.hop
+    }
+
+    fn stream_id(&self) -> u16 {
+        self.stream_id
+    }
+}
+
 impl Message<'_> {
     /// The message without its body.
     pub fn head(&self) -> Head {

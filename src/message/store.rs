@@ -57,6 +57,12 @@ impl Lane {
         !self.is_empty() && self.head.is_token()
     }
 
+    /// Like [`Lane::begins_with_token`], for a lane that is not empty.
+    #[inline(always)]
+    pub fn is_token_first(&self) -> bool {
+        self.head.is_token()
+    }
+
     /// Bytes that its messages cost.
     #[inline]
     pub fn bytes(&self) -> u64 {
@@ -285,9 +291,11 @@ impl Store {
                 HeldPlace(None)
             }
             None => {
-                let held = self.copied.get_mut(slot)?;
-                held.header = header;
-                HeldPlace(Some(&mut held.content))
+                let held = self.copied.get_mut(slot);
+                HeldPlace(held.map(|held| {
+                    held.header = header;
+                    &mut held.content
+                }))
             }
         })
     }
@@ -388,6 +396,57 @@ impl Store {
         };
         lane.advance(&header, cost);
         Ok(Some((delivery, cost)))
+    }
+
+    /// Like [`Store::pop`], where the first message has this number and form, the next one follows at once, and the
+    /// budget has nothing to give back. The caller lets `bodies` take the body. None, and nothing is changed, in any
+    /// other case.
+    #[inline(always)]
+    pub fn pop_quick<const TOKEN: bool>(
+        &mut self,
+        lane: &mut Lane,
+        number: u64,
+        bodies: &impl Bodies,
+    ) -> Option<(Delivery, u32, &[u8])> {
+        let (slot, Store { copied, tokens, lent, budget, .. }) = (lane.head.slot(), self);
+        let follows = |header: &Header| header.next_number == number + 1;
+        let (header, token, cost, body);
+        if TOKEN {
+            let held = tokens.get_mut(slot).filter(|held| follows(&held.header))?;
+            (header, token, body) = (held.header, Some(held.content.token()), &[][..]);
+            cost = held.content.cost.max(TOKEN_COST_MIN);
+            budget.release_quick(cost.into())?;
+            held.content.in_use = false;
+            tokens.put(slot);
+        } else {
+            let mut takes = |held: &Held<CopiedBody>| {
+                let Header { body_len, .. } = held.header;
+                let fits = usize::from(body_len) <= CELL_BODY_LEN && bodies.fit(body_len);
+                (fits && follows(&held.header)).then(|| budget.release_quick(COPY_COST.into()))?
+            };
+            let held = if bodies.lend() {
+                let held = copied.get(slot)?;
+                takes(held)?;
+                *lent = Some(slot);
+                held
+            } else {
+                copied.put_if(slot, takes)?
+            };
+            (header, token, cost) = (held.header, None, COPY_COST);
+            body = held.content.0.get(..usize::from(header.body_len)).unwrap_or_default();
+        }
+        lane.advance(&header, cost);
+        let delivery = Delivery {
+            number,
+            leg: Id::NONE,
+            tag: 0,
+            command: Command(header.command),
+            stream_id: header.stream_id,
+            body_len: body.len() as u16,
+            len: header.body_len,
+            token,
+        };
+        Some((delivery, cost, body))
     }
 
     /// Takes the first message of a lane if it is a token, with its cost.

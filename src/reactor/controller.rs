@@ -10,6 +10,7 @@ use crate::conflux::choice::Path;
 use crate::conflux::set::{
     Contradiction, Fate, HeldRun, LegNumbers, LegStats, Numbers, Plan, Refusal, SetStats, SetSums, Unfit,
 };
+use crate::conflux::Recipient;
 use crate::conflux::{Algorithm, Arrival, Cause, Effect, Fault, LegIx, Report, Role, Set, SetTerms};
 use crate::congestion::Params;
 use crate::hub::{SharedLedger, Standing};
@@ -225,7 +226,7 @@ impl Controller {
         data: &DataHead,
     ) -> Option<(u64, Written)> {
         let written = self.write_data(arena, now, data)?;
-        Some((self.set.arrive_quick(ix, now).unwrap_or_default(), written))
+        Some((self.set.arrive_quick(ix, now).unwrap_or_default().0, written))
     }
 
     /// Counts DATA whose turn has come at its stream. Returns none, and changes nothing, when the stream is not open or
@@ -350,7 +351,7 @@ delegate_to_set! {
     fn handshake_sent(change, ix: LegIx, now: Nanos, effects: &mut Effects);
     fn handle_linked(change, ix: LegIx, now: Nanos, link: &Link, effects: &mut Effects) -> Result<(), Fault>;
     fn handle_linked_ack(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> Result<(), Fault>;
-    fn arrive_quick(change, ix: LegIx, now: Nanos) -> Option<u64>;
+    fn arrive_quick(change, ix: LegIx, now: Nanos) -> Option<(u64, u64)>;
     fn hold_quick(
         change,
         ix: LegIx,
@@ -363,6 +364,7 @@ delegate_to_set! {
     fn arrive_from_elsewhere(
         change, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store
     ) -> Result<(), Fault>;
+    fn next_quick(change, store: &mut Store, bodies: &mut impl Bodies, recipient: impl Recipient) -> Option<()>;
     fn handle_switch(change, ix: LegIx, now: Nanos, switch: Switch) -> Result<(), Fault>;
     fn mark_ready(change, effects: &mut Effects);
     fn needs_mark(change) -> bool;

@@ -28,11 +28,11 @@ pub enum Step {
     OnLeg(Seat),
     /// The same on a circuit that circflow runs: [`Engine::receive_data_on_leg`] takes it.
     DataOnLeg,
-    /// It is a SWITCH on a leg: [`Engine::receive_switch_quick`] takes it.
-    Switch,
+    /// It is a SWITCH on the leg in this seat: [`Engine::receive_switch_quick`] takes it.
+    Switch(Seat),
     /// It is DATA on a circuit that circflow runs: [`Engine::receive_data_quick`] takes it.
     Run,
-    /// Anything else: [`Engine::receive_for_host_quick`] or [`Engine::receive_long`] takes it.
+    /// Anything else: [`Engine::receive_other_quick`] or [`Engine::receive_long`] takes it.
     Other,
 }
 
@@ -56,9 +56,9 @@ pub trait Receiving: Sized {
     /// Calls [`Engine::receive_early_quick`], and answers; none when the step could not be entered, too.
     fn early_quick(&mut self, seat: Seat) -> Option<Self::Answer>;
     /// Calls [`Engine::receive_switch_quick`]; none when the step could not be entered, too.
-    fn switch_quick(&mut self) -> Option<Verdict>;
-    /// Calls [`Engine::receive_for_host_quick`]; none when it did nothing or could not be entered.
-    fn for_host_quick(&mut self) -> Option<Verdict>;
+    fn switch_quick(&mut self, seat: Seat) -> Option<Verdict>;
+    /// Calls [`Engine::receive_other_quick`]; none when it did nothing or could not be entered.
+    fn other_quick(&mut self) -> Option<Verdict>;
     /// Answers for a message that the first step has handled, or that is the host's.
     fn done(self, verdict: &Verdict) -> Self::Answer;
     /// Answers for a message that the second step has handled. It may have woken another engine, or logged.
@@ -87,8 +87,8 @@ pub trait Receiving: Sized {
         receive_early(self, seat)
     }
     /// Calls [`receive_switch`], for a SWITCH on a leg: a function apart, too.
-    fn switch(self) -> Self::Answer {
-        receive_switch(self)
+    fn switch(self, seat: Seat) -> Self::Answer {
+        receive_switch(self, seat)
     }
     /// Calls [`receive_other`], for messages that are not on a leg: a function apart, as above.
     fn other(self) -> Self::Answer {
@@ -109,7 +109,7 @@ pub fn receive_from<R: Receiving>(first: Option<Step>, message: R) -> R::Answer 
         Some(Step::Done(verdict)) => message.done(&verdict),
         Some(Step::Watched) => message.watched(),
         Some(Step::OnLeg(seat)) => message.early(seat),
-        Some(Step::Switch) => message.switch(),
+        Some(Step::Switch(seat)) => message.switch(seat),
         Some(Step::Run) => message.run(),
         Some(Step::Other | Step::DataOnLeg) => message.other(),
         None => message.shut(),
@@ -122,7 +122,7 @@ pub fn receive_data<R: Receiving>(mut message: R) -> R::Answer {
     match message.data_quick() {
         Some(Step::Done(verdict)) => message.data_done(&verdict),
         Some(Step::DataOnLeg) => message.data_on_leg(),
-        Some(Step::Run | Step::Watched | Step::OnLeg(_) | Step::Switch | Step::Other) | None => message.long(),
+        Some(Step::Run | Step::Watched | Step::OnLeg(_) | Step::Switch(_) | Step::Other) | None => message.long(),
     }
 }
 
@@ -137,8 +137,8 @@ pub fn receive_early<R: Receiving>(mut message: R, seat: Seat) -> R::Answer {
 
 /// Takes a SWITCH on a leg from the second step on.
 #[inline(always)]
-pub fn receive_switch<R: Receiving>(mut message: R) -> R::Answer {
-    match message.switch_quick() {
+pub fn receive_switch<R: Receiving>(mut message: R, seat: Seat) -> R::Answer {
+    match message.switch_quick(seat) {
         Some(verdict) => message.done(&verdict),
         None => message.on_leg(),
     }
@@ -147,7 +147,7 @@ pub fn receive_switch<R: Receiving>(mut message: R) -> R::Answer {
 /// Takes any other message.
 #[inline(always)]
 pub fn receive_other<R: Receiving>(mut message: R) -> R::Answer {
-    match message.for_host_quick() {
+    match message.other_quick() {
         Some(verdict) => message.done(&verdict),
         None => message.long(),
     }
@@ -167,8 +167,7 @@ impl<const WATCHED: bool> Receiving for Straight<'_, '_, WATCHED> {
     type Answer = Result<Verdict, Error>;
 
     fn quick(&mut self) -> Option<Step> {
-        let &Message { command, hop, stream_id, .. } = self.message;
-        Some(self.engine.receive_quick::<WATCHED>(self.now, self.id, command, hop, stream_id))
+        Some(self.engine.receive_quick::<WATCHED>(self.now, self.id, self.message))
     }
 
     fn data_quick(&mut self) -> Option<Step> {
@@ -183,13 +182,13 @@ impl<const WATCHED: bool> Receiving for Straight<'_, '_, WATCHED> {
         told.map(Ok)
     }
 
-    fn switch_quick(&mut self) -> Option<Verdict> {
+    fn switch_quick(&mut self, seat: Seat) -> Option<Verdict> {
         let switch = Switch::decode(self.message.body).ok()?;
-        self.engine.receive_switch_quick::<WATCHED>(self.id, switch)
+        self.engine.receive_switch_quick::<WATCHED>(self.id, seat, switch)
     }
 
-    fn for_host_quick(&mut self) -> Option<Verdict> {
-        self.engine.receive_for_host_quick(self.now, self.id, self.message)
+    fn other_quick(&mut self) -> Option<Verdict> {
+        self.engine.receive_other_quick::<WATCHED>(self.now, self.id, self.message)
     }
 
     fn done(self, verdict: &Verdict) -> Self::Answer {
