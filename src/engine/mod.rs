@@ -36,7 +36,7 @@ pub use out::error::{Blocked, Error, Misuse};
 pub use out::insn::{Instruction, Released, Taker, What};
 pub use out::verdict::{Verdict, VerdictKind};
 pub use receive::{receive, receive_data, receive_early, receive_from, receive_other, receive_switch};
-pub use receive::{Receiving, Seat, Step};
+pub use receive::{LegSeat, Receiving, Step};
 pub use send::{send, send_rest, Going, Outlet, Sending, Sent, NO_REPORTS};
 pub use set::is_set;
 pub use spread::membership::EngineHub;

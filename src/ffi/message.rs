@@ -5,7 +5,7 @@ use super::inward::{self, Why};
 use super::names::named;
 use crate::base::limits;
 use crate::engine::{Verdict, VerdictKind};
-use crate::message::{Head, Message, Outside, Token};
+use crate::message::{Fields, Head, Message, Token};
 use crate::reactor::{DataHead, Side};
 use crate::wire::conflux::Switch;
 use crate::wire::Command;
@@ -185,7 +185,7 @@ pub(super) unsafe fn read<'a>(message: &'a circflow_message) -> Result<Message<'
     Ok(Message { command: Command(message.command), hop: message.hop, stream_id: message.stream_id, body, token })
 }
 
-impl Outside for circflow_message {
+impl Fields for circflow_message {
     #[inline(always)]
     fn command(&self) -> Command {
         Command(self.command)

@@ -40,7 +40,7 @@ pub struct Head {
 }
 
 /// The fields that the first step of receiving looks at. It reads each where it needs it, and keeps none of them.
-pub trait Outside {
+pub trait Fields {
     /// Relay command.
     fn command(&self) -> Command;
     /// The hop it came from.
@@ -49,7 +49,7 @@ pub trait Outside {
     fn stream_id(&self) -> u16;
 }
 
-impl Outside for Message<'_> {
+impl Fields for Message<'_> {
     fn command(&self) -> Command {
         self.command
     }

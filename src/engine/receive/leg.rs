@@ -3,10 +3,10 @@
 use crate::base::{Id, Nanos};
 use crate::conflux::{Arrival, Fault, LegIx};
 use crate::engine::out::insn::Queued;
-use crate::engine::receive::{Seat, Step};
+use crate::engine::receive::{LegSeat, Step};
 use crate::engine::{Circuit, CircuitFlags, Engine, Error, Place, Verdict, VerdictKind};
 use crate::event::Class;
-use crate::message::{cost_of, Message, Outside};
+use crate::message::{cost_of, Fields, Message};
 use crate::reactor::Controller;
 use crate::wire::conflux::Switch;
 use crate::wire::Command;
@@ -20,7 +20,7 @@ pub(super) struct Arrived {
 
 /// The first step on a circuit that is no leg.
 #[inline(always)]
-fn receive_on_no_leg(circuit: &mut Circuit, id: Id, message: &impl Outside) -> Step {
+fn receive_on_no_leg(circuit: &mut Circuit, id: Id, message: &impl Fields) -> Step {
     if message.command() != Command::DATA {
         return Step::Other;
     }
@@ -41,7 +41,7 @@ impl Engine {
     /// on a leg if it is next in order and no held message is next behind it, and on a circuit of the host's that is no
     /// leg and has no padder.
     #[inline(always)]
-    pub fn receive_quick<const WATCHED: bool>(&mut self, now: Nanos, id: Id, message: &impl Outside) -> Step {
+    pub fn receive_quick<const WATCHED: bool>(&mut self, now: Nanos, id: Id, message: &impl Fields) -> Step {
         match self.enter_receive::<WATCHED>(now) {
             Ok(()) => self.receive_entered::<WATCHED>(now, id, message),
             Err(step) => step,
@@ -60,7 +60,7 @@ impl Engine {
 
     /// The first step of receiving, once what is due has been done as far as the queue has room.
     #[inline(always)]
-    pub fn receive_entered<const WATCHED: bool>(&mut self, now: Nanos, id: Id, message: &impl Outside) -> Step {
+    pub fn receive_entered<const WATCHED: bool>(&mut self, now: Nanos, id: Id, message: &impl Fields) -> Step {
         let Some(circuit) = self.circuits.get_mut(id) else { return Step::Other };
         let Place::Leg { set, ix } = circuit.place else {
             return receive_on_no_leg(circuit, id, message);
@@ -69,7 +69,7 @@ impl Engine {
         if message.command() != Command::DATA {
             let is_switch = message.command() == Command::CONFLUX_SWITCH && message.stream_id() == 0;
             let is_plain = u16::from(message.hop()) == circuit.config.plain_hop;
-            return if is_switch && is_plain { Step::Switch(Seat { set, ix }) } else { Step::Other };
+            return if is_switch && is_plain { Step::Switch(LegSeat { set, ix }) } else { Step::Other };
         }
         if u16::from(message.hop()) != circuit.config.plain_hop {
             return if circuit.reactor.is_some() { Step::Run } else { Step::Other };
@@ -84,7 +84,7 @@ impl Engine {
                 }
                 Step::Done(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) })
             }
-            None => Step::OnLeg(Seat { set, ix }),
+            None => Step::OnLeg(LegSeat { set, ix }),
         }
     }
 
@@ -103,11 +103,11 @@ impl Engine {
     pub fn receive_early_quick<const WATCHED: bool>(
         &mut self,
         id: Id,
-        seat: Seat,
+        seat: LegSeat,
         message: &Message<'_>,
         answer: impl FnOnce(&Verdict),
     ) -> Option<()> {
-        let (now, Seat { set, ix }) = (self.time.clock.latest(), seat);
+        let (now, LegSeat { set, ix }) = (self.time.clock.latest(), seat);
         let mut held = 0;
         let told = |number, tag| {
             held = number;
@@ -122,7 +122,12 @@ impl Engine {
 
     /// The second step for a SWITCH on a leg. None when something is wrong with it, and nothing is changed.
     #[inline(always)]
-    pub fn receive_switch_quick<const WATCHED: bool>(&mut self, id: Id, seat: Seat, switch: Switch) -> Option<Verdict> {
+    pub fn receive_switch_quick<const WATCHED: bool>(
+        &mut self,
+        id: Id,
+        seat: LegSeat,
+        switch: Switch,
+    ) -> Option<Verdict> {
         self.take_switch::<WATCHED>(id, seat, switch).ok()?.ok()
     }
 
@@ -131,10 +136,10 @@ impl Engine {
     fn take_switch<const WATCHED: bool>(
         &mut self,
         id: Id,
-        seat: Seat,
+        seat: LegSeat,
         switch: Switch,
     ) -> Result<Result<Verdict, Fault>, Error> {
-        let (now, Seat { set, ix }) = (self.time.clock.latest(), seat);
+        let (now, LegSeat { set, ix }) = (self.time.clock.latest(), seat);
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         let tag = state.tag(ix);
         if let Err(fault) = state.handle_switch(ix, now, switch) {
@@ -152,7 +157,7 @@ impl Engine {
         if message.command == Command::CONFLUX_SWITCH {
             let (set, ix) = self.leg(id)?;
             let outcome = match Switch::decode(message.body) {
-                Ok(switch) => self.take_switch::<WATCHED>(id, Seat { set, ix }, switch)?,
+                Ok(switch) => self.take_switch::<WATCHED>(id, LegSeat { set, ix }, switch)?,
                 Err(_) => Err(Fault::BadSwitch),
             };
             return outcome.map_err(|fault| self.fault(id, fault));

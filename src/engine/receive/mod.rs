@@ -25,11 +25,11 @@ pub enum Step {
     Watched,
     /// It is a multiplexed message on the leg in this seat, and not just the next one:
     /// [`Engine::receive_early_quick`] takes it.
-    OnLeg(Seat),
+    OnLeg(LegSeat),
     /// The same on a circuit that circflow runs: [`Engine::receive_data_on_leg`] takes it.
     DataOnLeg,
     /// It is a SWITCH on the leg in this seat: [`Engine::receive_switch_quick`] takes it.
-    Switch(Seat),
+    Switch(LegSeat),
     /// It is DATA on a circuit that circflow runs: [`Engine::receive_data_quick`] takes it.
     Run,
     /// Anything else: [`Engine::receive_other_quick`] or [`Engine::receive_long`] takes it.
@@ -38,7 +38,7 @@ pub enum Step {
 
 /// The seat of a leg: its set, and its place there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Seat {
+pub struct LegSeat {
     /// The set.
     pub set: Id,
     /// The place.
@@ -54,9 +54,9 @@ pub trait Receiving: Sized {
     /// Calls [`Engine::receive_data_quick`]; none when the step could not be entered.
     fn data_quick(&mut self) -> Option<Step>;
     /// Calls [`Engine::receive_early_quick`], and answers; none when the step could not be entered, too.
-    fn early_quick(&mut self, seat: Seat) -> Option<Self::Answer>;
+    fn early_quick(&mut self, seat: LegSeat) -> Option<Self::Answer>;
     /// Calls [`Engine::receive_switch_quick`]; none when the step could not be entered, too.
-    fn switch_quick(&mut self, seat: Seat) -> Option<Verdict>;
+    fn switch_quick(&mut self, seat: LegSeat) -> Option<Verdict>;
     /// Calls [`Engine::receive_other_quick`]; none when it did nothing or could not be entered.
     fn other_quick(&mut self) -> Option<Verdict>;
     /// Answers for a message that the first step has handled, or that is the host's.
@@ -83,11 +83,11 @@ pub trait Receiving: Sized {
         receive_data(self)
     }
     /// Calls [`receive_early`], for a message on a leg that is not just the next one: a function apart, too.
-    fn early(self, seat: Seat) -> Self::Answer {
+    fn early(self, seat: LegSeat) -> Self::Answer {
         receive_early(self, seat)
     }
     /// Calls [`receive_switch`], for a SWITCH on a leg: a function apart, too.
-    fn switch(self, seat: Seat) -> Self::Answer {
+    fn switch(self, seat: LegSeat) -> Self::Answer {
         receive_switch(self, seat)
     }
     /// Calls [`receive_other`], for messages that are not on a leg: a function apart, as above.
@@ -128,7 +128,7 @@ pub fn receive_data<R: Receiving>(mut message: R) -> R::Answer {
 
 /// Takes a multiplexed message on a leg from the second step on: most only have to be held.
 #[inline(always)]
-pub fn receive_early<R: Receiving>(mut message: R, seat: Seat) -> R::Answer {
+pub fn receive_early<R: Receiving>(mut message: R, seat: LegSeat) -> R::Answer {
     match message.early_quick(seat) {
         Some(answer) => answer,
         None => message.on_leg(),
@@ -137,7 +137,7 @@ pub fn receive_early<R: Receiving>(mut message: R, seat: Seat) -> R::Answer {
 
 /// Takes a SWITCH on a leg from the second step on.
 #[inline(always)]
-pub fn receive_switch<R: Receiving>(mut message: R, seat: Seat) -> R::Answer {
+pub fn receive_switch<R: Receiving>(mut message: R, seat: LegSeat) -> R::Answer {
     match message.switch_quick(seat) {
         Some(verdict) => message.done(&verdict),
         None => message.on_leg(),
@@ -176,13 +176,13 @@ impl<const WATCHED: bool> Receiving for Straight<'_, '_, WATCHED> {
         Some(self.engine.receive_data_quick::<WATCHED>(self.id, &data))
     }
 
-    fn early_quick(&mut self, seat: Seat) -> Option<Self::Answer> {
+    fn early_quick(&mut self, seat: LegSeat) -> Option<Self::Answer> {
         let mut told = None;
         self.engine.receive_early_quick::<WATCHED>(self.id, seat, self.message, |verdict| told = Some(*verdict))?;
         told.map(Ok)
     }
 
-    fn switch_quick(&mut self, seat: Seat) -> Option<Verdict> {
+    fn switch_quick(&mut self, seat: LegSeat) -> Option<Verdict> {
         let switch = Switch::decode(self.message.body).ok()?;
         self.engine.receive_switch_quick::<WATCHED>(self.id, seat, switch)
     }

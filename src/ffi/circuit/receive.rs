@@ -2,7 +2,7 @@
 
 use crate::base::Id;
 use crate::conflux::LegIx;
-use crate::engine::{self, receive, receive_from, Engine, Receiving, Seat, Step, Verdict, VerdictKind};
+use crate::engine::{self, receive, receive_from, Engine, LegSeat, Receiving, Step, Verdict, VerdictKind};
 use crate::ffi::door;
 use crate::ffi::engine::circflow_engine;
 use crate::ffi::id::*;
@@ -208,7 +208,7 @@ impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
     }
 
     #[inline(always)]
-    fn early_quick(&mut self, seat: Seat) -> Option<circflow_status> {
+    fn early_quick(&mut self, seat: LegSeat) -> Option<circflow_status> {
         let &mut Received { engine, circuit, message, verdict_out, .. } = self;
         let early = move |core: &mut Engine| {
             // SAFETY: see above.
@@ -228,7 +228,7 @@ impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
     }
 
     #[inline(always)]
-    fn switch_quick(&mut self, seat: Seat) -> Option<Verdict> {
+    fn switch_quick(&mut self, seat: LegSeat) -> Option<Verdict> {
         let &mut Received { engine, circuit, message, .. } = self;
         let switch = move |core: &mut Engine| {
             // SAFETY: see above.
@@ -283,14 +283,14 @@ impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
     }
 
     #[inline(always)]
-    fn early(self, seat: Seat) -> circflow_status {
+    fn early(self, seat: LegSeat) -> circflow_status {
         let Received { engine, circuit, message, verdict_out, .. } = self;
         // SAFETY: see above.
         unsafe { receive_early::<WATCHED>(engine, circuit, message, verdict_out, seat.set, seat.ix) }
     }
 
     #[inline(always)]
-    fn switch(self, seat: Seat) -> circflow_status {
+    fn switch(self, seat: LegSeat) -> circflow_status {
         let Received { engine, circuit, message, verdict_out, .. } = self;
         // SAFETY: see above.
         unsafe { receive_switch::<WATCHED>(engine, circuit, message, verdict_out, seat.set, seat.ix) }
@@ -412,7 +412,7 @@ macro_rules! step_on_leg {
             set: Id,
             ix: LegIx,
         ) -> circflow_status {
-            $step(Received::<WATCHED> { engine, now_ns: 0, circuit, message, verdict_out }, Seat { set, ix })
+            $step(Received::<WATCHED> { engine, now_ns: 0, circuit, message, verdict_out }, LegSeat { set, ix })
         }
     };
 }
