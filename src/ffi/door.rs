@@ -249,10 +249,7 @@ unsafe fn try_enter_if<H: Handle, R>(
         return None;
     }
     // SAFETY: as in `find`.
-    let house = unsafe { &*engine.cast::<House<H>>().cast_const() };
-    if !lets_in(house) {
-        return None;
-    }
+    let house = Some(unsafe { &*engine.cast::<House<H>>().cast_const() }).filter(|house| lets_in(house))?;
     // SAFETY: its state is Idle, so no other reference to the core exists, and `call` makes no callback.
     let core = unsafe { &mut *house.core.get() };
     match catch_unwind(AssertUnwindSafe(|| call(core))) {
@@ -275,8 +272,7 @@ pub(super) unsafe fn try_enter_outside_drain<H: Handle, R>(
     engine: *mut H,
     call: impl FnOnce(&mut H::Core) -> Option<R>,
 ) -> Option<R> {
-    // SAFETY: by the contract of this function.
-    unsafe { try_enter_if(engine, |house| !house.draining.get(), call) }
+    unsafe { try_enter_if(engine, |house| !house.draining.get(), call) } // SAFETY: by the contract of this function.
 }
 
 /// True when the short way in was shut only because a call had failed. It is open now.

@@ -20,20 +20,20 @@ pub(super) unsafe fn slice<'a, T>(first: *const T, count: usize) -> Option<&'a [
 }
 
 /// Where a host wants the body of a message.
-pub(super) struct Room {
+pub(super) struct HostBuffer {
     first: *mut u8,
     cap: usize,
 }
 
-impl Room {
+impl HostBuffer {
     /// `cap` bytes of room at `first`, as long as this lives; or NULL and no room.
     #[inline(always)]
-    pub(super) unsafe fn new(first: *mut u8, cap: usize) -> Room {
-        Room { first, cap }
+    pub(super) unsafe fn new(first: *mut u8, cap: usize) -> HostBuffer {
+        HostBuffer { first, cap }
     }
 }
 
-impl Bodies for Room {
+impl Bodies for HostBuffer {
     #[inline(always)]
     fn take(&mut self, body: &[u8]) -> Result<bool, TooSmall> {
         if body.len() > self.cap {

@@ -84,7 +84,7 @@ impl SetTerms {
 pub struct Set {
     /// Number of the last message delivered.
     delivered: u64,
-    /// The number before the lowest one held, [`NOTHING`] - 1 when no message is held: every arrival is compared with it.
+    /// The number before the lowest one held, [`NOTHING`] - 1 when none is held: every arrival is compared with it.
     before_held: u64,
     /// When a leg was used last.
     last_active: Nanos,

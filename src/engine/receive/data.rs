@@ -9,8 +9,8 @@ use crate::wire::Command;
 
 impl Engine {
     /// Takes DATA of an open stream that is due no SENDME and, on a leg, is next in order. The second step of
-    /// receiving, after [`Engine::receive_quick`], for which nothing is due. Answers [`Step::DataOnLeg`] to DATA on a leg
-    /// that is not next, or whose set is elsewhere, for [`Engine::receive_data_on_leg`].
+    /// receiving, after [`Engine::receive_quick`], for which nothing is due. Answers [`Step::DataOnLeg`] to DATA on
+    /// a leg that is not next, or whose set is elsewhere, for [`Engine::receive_data_on_leg`].
     #[inline(always)]
     pub fn receive_data_quick<const WATCHED: bool>(&mut self, id: Id, data: &DataHead) -> Step {
         let now = self.time.clock.latest();

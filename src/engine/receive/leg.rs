@@ -37,8 +37,8 @@ fn receive_on_no_leg(circuit: &mut Circuit, id: Id, message: &impl Fields) -> St
 }
 
 impl Engine {
-    /// The first step of receiving, in as few instructions as possible. It needs neither body nor token, and takes DATA:
-    /// on a leg if it is next in order and no held message is next behind it, and on a circuit of the host's that is no
+    /// The first step of receiving, in as few instructions as possible. It needs neither body nor token, and takes
+    /// DATA: on a leg if it is next in order and no held message is next behind it, and on a circuit of the host's that is no
     /// leg and has no padder.
     #[inline(always)]
     pub fn receive_quick<const WATCHED: bool>(&mut self, now: Nanos, id: Id, message: &impl Fields) -> Step {

@@ -40,7 +40,7 @@ pub unsafe extern "C-unwind" fn circflow_set_poll(
     // SAFETY: the contract of this floor, which the caller keeps.
     let quick = unsafe {
         door::try_enter_outside_drain(engine, |core| {
-            let mut room = inward::Room::new(body, body_cap);
+            let mut room = inward::HostBuffer::new(body, body_cap);
             core.take_ready_quick(set.id(), &mut room, &mut insn::InsnOut::new(insn_out))
         })
     };
@@ -63,7 +63,7 @@ unsafe extern "C-unwind" fn poll_any(
     // SAFETY: the contract of this floor, which the caller keeps.
     unsafe {
         door::enter_when(engine, Allowed::NotInsideDrain, |core| {
-            let mut room = inward::Room::new(body, body_cap);
+            let mut room = inward::HostBuffer::new(body, body_cap);
             if !core.set_poll_into(set.id(), &mut room, &mut insn::InsnOut::new(insn_out))? {
                 insn_out.write(insn::NOTHING);
             }
