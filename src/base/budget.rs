@@ -276,6 +276,13 @@ impl Budget {
         }
     }
 
+    /// [`Budget::release`] where nothing has to be given back to the process. None, and nothing is changed, otherwise.
+    #[inline(always)]
+    pub fn release_quick(&mut self, bytes: u64) -> Option<()> {
+        self.used = self.used.checked_sub(bytes).filter(|&used| used >= self.floor)?;
+        Some(())
+    }
+
     /// Changes the cost of something held from `before` to `after` bytes. The caller has made room for the difference.
     pub fn weigh(&mut self, before: u64, after: u64) {
         if after > before {

@@ -25,7 +25,7 @@ impl Slot {
 pub struct Pool<T> {
     /// A chunk whose memory was given back leaves `None`, so that the others keep their numbers.
     chunks: Vec<Option<Box<[T; CHUNK]>>>,
-    /// Free slots; the last is given out next.
+    /// Free slots; the last is given out next. Has room for all slots, so that giving one back never allocates.
     free: Vec<u32>,
     holes: usize,
 }
@@ -54,17 +54,32 @@ impl<T: Clone + Default> Pool<T> {
     /// Takes a slot, which holds what its last user left there. `None` when the pool has 2^31 slots.
     #[inline(always)]
     pub fn take(&mut self) -> Option<(Slot, &mut T)> {
-        let slot = Slot(match self.free.pop() {
+        let slot = match self.take_free() {
             Some(slot) => slot,
-            None => self.grow()?,
-        });
+            None => Slot(self.grow()?),
+        };
         Some((slot, self.get_mut(slot)?))
+    }
+
+    /// Takes a slot that is free already. `None` when the pool has to grow first.
+    #[inline(always)]
+    pub fn take_free(&mut self) -> Option<Slot> {
+        self.free.pop().map(Slot)
     }
 
     /// Gives back a slot, once for each time it was taken.
     #[inline]
     pub fn put(&mut self, slot: Slot) {
-        self.free.push(slot.0);
+        put(&mut self.free, slot);
+    }
+
+    /// Gives back a slot if `wanted` says so of its value, which stays as it is until the slot is taken again.
+    #[inline(always)]
+    pub fn put_if(&mut self, slot: Slot, wanted: impl FnOnce(&T) -> Option<()>) -> Option<&T> {
+        let value = &self.chunks.get((slot.0 >> CHUNK_BITS) as usize)?.as_deref()?[slot.0 as usize % CHUNK];
+        wanted(value)?;
+        put(&mut self.free, slot);
+        Some(value)
     }
 
     /// The value in a slot.
@@ -87,7 +102,6 @@ impl<T: Clone + Default> Pool<T> {
             free_in[(slot >> CHUNK_BITS) as usize] += 1;
         }
         self.free.retain(|&slot| free_in[(slot >> CHUNK_BITS) as usize] < CHUNK);
-        self.free.shrink_to_fit();
         for (chunk, _) in self.chunks.iter_mut().zip(free_in).filter(|&(_, free)| free == CHUNK) {
             *chunk = None;
         }
@@ -95,6 +109,7 @@ impl<T: Clone + Default> Pool<T> {
             self.chunks.pop();
         }
         self.holes = self.chunks.iter().filter(|chunk| chunk.is_none()).count();
+        self.free.shrink_to(self.slots());
         before - self.bytes()
     }
 
@@ -118,10 +133,18 @@ impl<T: Clone + Default> Pool<T> {
         }
         self.chunks[index] = vec![T::default(); CHUNK].into_boxed_slice().try_into().ok();
         let first = (index << CHUNK_BITS) as u32;
-        // Room for every slot there is, so that giving one back never allocates.
-        self.free.reserve(self.chunks.len() << CHUNK_BITS);
+        self.free.reserve(self.slots());
         self.free.extend((first + 1..first + CHUNK as u32).rev());
         Some(first)
+    }
+}
+
+/// Notes that a slot is free. There is room; said here, no code to get some is made, and little is kept meanwhile.
+#[inline(always)]
+fn put(free: &mut Vec<u32>, slot: Slot) {
+    debug_assert!(free.len() < free.capacity(), "no slot is given back twice");
+    if free.len() < free.capacity() {
+        free.push(slot.0);
     }
 }
 

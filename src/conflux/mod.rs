@@ -17,7 +17,8 @@ pub use choice::{Algorithm, Policy};
 pub use handshake::{LinkState, Role};
 pub use leg::Report;
 pub use manager::Manager;
-pub use set::{Arrival, InTurn, LegIx, LegNumbers, LegStats, Numbers, Plan, Refusal, Set, SetStats, SetTerms, Unfit};
+pub use set::{Arrival, InTurn, LegIx, LegNumbers, LegStats, Numbers, Plan, Recipient, Refusal};
+pub use set::{Set, SetStats, SetTerms, Unfit};
 
 pub use crate::wire::fault::{Cause, Fault, Reach};
 

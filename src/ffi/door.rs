@@ -8,6 +8,10 @@
 //! The host's functions are called where nothing is caught, as a C++ exception may come out of them: it poisons the
 //! engine, and passes on to the host. So a call's work is done first, or is cut into steps with callbacks between them.
 
+mod short;
+
+pub(super) use short::{call_out, is_idle, reopen, try_enter, try_enter_outside_drain};
+
 use super::handle::{self, Handle, Leave, Sign};
 use super::out::Out;
 use super::outside;
@@ -224,72 +228,6 @@ pub(super) unsafe extern "C-unwind" fn refuse<H: Handle>(engine: *mut H, status:
         house.failed(status);
     }
     status
-}
-
-/// The short way in, for calls that are made for every cell. No answer means that the caller has to take the long way.
-/// `call` may log or wake another engine only if [`call_out`] follows an answer; the long way does that itself.
-#[inline(always)]
-pub(super) unsafe fn try_enter<H: Handle, R>(
-    engine: *mut H,
-    call: impl FnOnce(&mut H::Core) -> Option<R>,
-) -> Option<R> {
-    // SAFETY: by the contract of this function.
-    if !unsafe { is_idle(engine) } {
-        return None;
-    }
-    // SAFETY: as in `find`.
-    let house = unsafe { &*engine.cast::<House<H>>().cast_const() };
-    // SAFETY: its state is Idle, so no other reference to the core exists, and `call` makes no callback.
-    let core = unsafe { &mut *house.core.get() };
-    match catch_unwind(AssertUnwindSafe(|| call(core))) {
-        Ok(answer) => answer,
-        Err(payload) => {
-            // The caller goes on to the long way, which answers for it.
-            house.set(State::Busy);
-            house.poison(payload);
-            house.set(State::Panicked);
-            // SAFETY: by the contract of this function.
-            unsafe { call_out(engine) };
-            None
-        }
-    }
-}
-
-/// True when the short way in is open.
-#[inline(always)]
-pub(super) unsafe fn is_idle<H: Handle>(engine: *mut H) -> bool {
-    // SAFETY: by the contract of this function.
-    !engine.is_null() && unsafe { handle::word(engine) } == State::Idle.word::<H>()
-}
-
-/// True when the short way in was shut only because a call had failed. It is open now.
-#[cold]
-pub(super) unsafe fn reopen<H: Handle>(engine: *mut H) -> bool {
-    // SAFETY: by the contract of this function.
-    let Ok(house) = (unsafe { find(engine) }) else { return false };
-    house.state() == State::Failed && house.let_in().is_ok()
-}
-
-/// Makes the calls to the host that an answer of [`try_enter`] has caused. It comes after that answer is written, so
-/// that the answer need not be kept meanwhile.
-#[inline(always)]
-pub(super) unsafe fn call_out<H: Handle>(engine: *mut H) {
-    if outside::is_due() {
-        // SAFETY: by the contract of this function.
-        unsafe { call_out_after(engine) };
-    }
-}
-
-#[cold]
-unsafe fn call_out_after<H: Handle>(engine: *mut H) {
-    // SAFETY: by the contract of this function.
-    let Ok(house) = (unsafe { find(engine) }) else { return };
-    let state = house.state();
-    if matches!(state, State::Idle | State::Failed | State::Panicked) {
-        house.set(State::Busy);
-        house.call_out();
-        house.set(state);
-    }
 }
 
 /// As [`enter`], and says whether a drain callback may make this call.

@@ -5,7 +5,7 @@ use super::inward::{self, Why};
 use super::names::named;
 use crate::base::limits;
 use crate::engine::{Verdict, VerdictKind};
-use crate::message::{Head, Message, Token};
+use crate::message::{Fields, Head, Message, Token};
 use crate::reactor::{DataHead, Side};
 use crate::wire::conflux::Switch;
 use crate::wire::Command;
@@ -183,6 +183,23 @@ pub(super) unsafe fn read<'a>(message: &'a circflow_message) -> Result<Message<'
     let token =
         (message.form == CIRCFLOW_FORM_TOKEN).then_some(Token { token: message.token, cost: message.cost_bytes });
     Ok(Message { command: Command(message.command), hop: message.hop, stream_id: message.stream_id, body, token })
+}
+
+impl Fields for circflow_message {
+    #[inline(always)]
+    fn command(&self) -> Command {
+        Command(self.command)
+    }
+
+    #[inline(always)]
+    fn hop(&self) -> u8 {
+        self.hop
+    }
+
+    #[inline(always)]
+    fn stream_id(&self) -> u16 {
+        self.stream_id
+    }
 }
 
 /// The content of a SWITCH, if there is nothing wrong with the message.

@@ -8,6 +8,12 @@ pub trait Bodies {
     /// takes the next.
     fn take(&mut self, body: &[u8]) -> Result<bool, TooSmall>;
 
+    /// True when [`Bodies::take`] has room for a body of `len` bytes.
+    fn fit(&self, len: u16) -> bool;
+
+    /// What [`Bodies::take`] answers.
+    fn lend(&self) -> bool;
+
     /// The body that was taken, of `len` bytes.
     fn taken<'s>(&'s self, store: &'s Store, len: u16) -> &'s [u8];
 
@@ -21,6 +27,16 @@ impl Bodies for &mut [u8] {
     fn take(&mut self, body: &[u8]) -> Result<bool, TooSmall> {
         self.get_mut(..body.len()).ok_or(TooSmall)?.copy_from_slice(body);
         Ok(false)
+    }
+
+    #[inline(always)]
+    fn fit(&self, len: u16) -> bool {
+        usize::from(len) <= self.len()
+    }
+
+    #[inline(always)]
+    fn lend(&self) -> bool {
+        false
     }
 
     fn taken<'s>(&'s self, _: &'s Store, len: u16) -> &'s [u8] {
@@ -57,6 +73,16 @@ impl Bodies for Lend<'_> {
     fn take(&mut self, body: &[u8]) -> Result<bool, TooSmall> {
         self.lies_at = Some(body.as_ptr());
         Ok(true)
+    }
+
+    #[inline(always)]
+    fn fit(&self, _: u16) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn lend(&self) -> bool {
+        true
     }
 
     fn taken<'s>(&'s self, store: &'s Store, len: u16) -> &'s [u8] {

@@ -6,7 +6,7 @@ mod store;
 
 pub use bodies::{Bodies, Lend};
 pub use lanes::Lanes;
-pub use store::{cost_of, Lane, Store, COPY_COST, NOTHING, TOKEN_COST_MIN};
+pub use store::{cost_of, HeldPlace, Lane, Store, COPY_COST, NOTHING, TOKEN_COST_MIN};
 
 use crate::base::Id;
 use crate::wire::Command;
@@ -37,6 +37,30 @@ pub struct Head {
     pub stream_id: u16,
     /// Length of the body in bytes.
     pub len: u16,
+}
+
+/// The fields that the first step of receiving looks at. It reads each where it needs it, and keeps none of them.
+pub trait Fields {
+    /// Relay command.
+    fn command(&self) -> Command;
+    /// The hop it came from.
+    fn hop(&self) -> u8;
+    /// Stream id, 0 for none.
+    fn stream_id(&self) -> u16;
+}
+
+impl Fields for Message<'_> {
+    fn command(&self) -> Command {
+        self.command
+    }
+
+    fn hop(&self) -> u8 {
+        self.hop
+    }
+
+    fn stream_id(&self) -> u16 {
+        self.stream_id
+    }
 }
 
 impl Message<'_> {

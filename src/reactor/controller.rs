@@ -10,7 +10,7 @@ use crate::conflux::choice::Path;
 use crate::conflux::set::{
     Contradiction, Fate, HeldRun, LegNumbers, LegStats, Numbers, Plan, Refusal, SetStats, SetSums, Unfit,
 };
-use crate::conflux::{Algorithm, Arrival, Cause, Effect, Fault, InTurn, LegIx, Report, Role, Set, SetTerms};
+use crate::conflux::{Algorithm, Arrival, Cause, Effect, Fault, InTurn, LegIx, Recipient, Report, Role, Set, SetTerms};
 use crate::congestion::Params;
 use crate::hub::{SharedLedger, Standing};
 use crate::message::{Bodies, Delivery, Lane, Message, Store, TooSmall};
@@ -367,12 +367,20 @@ delegate_to_set! {
     fn handshake_sent(change, ix: LegIx, now: Nanos, effects: &mut Effects);
     fn handle_linked(change, ix: LegIx, now: Nanos, link: &Link, effects: &mut Effects) -> Result<(), Fault>;
     fn handle_linked_ack(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> Result<(), Fault>;
-    fn arrive_quick(change, ix: LegIx, now: Nanos) -> Option<u64>;
-    fn hold_quick(change, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store) -> Option<u64>;
+    fn arrive_quick(change, ix: LegIx, now: Nanos) -> Option<(u64, u64)>;
+    fn hold_quick(
+        change,
+        ix: LegIx,
+        now: Nanos,
+        message: &Message<'_>,
+        store: &mut Store,
+        answer: impl FnOnce(u64, u64)
+    ) -> Option<()>;
     fn arrive(change, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store) -> Result<Arrival, Fault>;
     fn arrive_from_elsewhere(
         change, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store
     ) -> Result<(), Fault>;
+    fn next_quick(change, store: &mut Store, bodies: &mut impl Bodies, recipient: impl Recipient) -> Option<()>;
     fn handle_switch(change, ix: LegIx, now: Nanos, switch: Switch) -> Result<(), Fault>;
     fn mark_ready(change, effects: &mut Effects);
     fn needs_mark(change) -> bool;

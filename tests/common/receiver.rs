@@ -89,7 +89,7 @@ impl Subject for OnSet {
         if self.set.arrive_quick(self.ixs[leg], 1).is_some() {
             return Ok(true);
         }
-        if self.set.hold_quick(self.ixs[leg], 1, &message, &mut self.store).is_some() {
+        if self.set.hold_quick(self.ixs[leg], 1, &message, &mut self.store, |_, _| ()).is_some() {
             return Ok(false);
         }
         let arrival = self.set.arrive(self.ixs[leg], 1, &message, &mut self.store)?;

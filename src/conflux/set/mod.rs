@@ -20,7 +20,7 @@ use tally::Tally;
 
 pub use named::Unfit;
 pub use numbers::{Contradiction, LegNumbers, Numbers};
-pub use receive::{Arrival, InTurn};
+pub use receive::{Arrival, InTurn, Recipient};
 pub use send::{Plan, Refusal};
 pub use stats::{LegStats, SetStats};
 pub use tally::{HeldRun, SetSums};
@@ -85,8 +85,8 @@ impl SetTerms {
 pub struct Set {
     /// Number of the last message delivered.
     delivered: u64,
-    /// The lowest number held, [`NOTHING`] when no message is held: every arrival is compared with it.
-    next_held: u64,
+    /// The number before the lowest one held, [`NOTHING`] - 1 when none is held: every arrival is compared with it.
+    before_held: u64,
     /// When a leg was used last.
     last_active: Nanos,
     /// The leg that sends, [`NO_LEG`] for none.
@@ -109,7 +109,7 @@ pub struct Set {
     /// DATA sent since the sending leg changed.
     since_switch: u64,
     legs: Legs,
-    /// The lane that `next_held` heads: a leg's, or [`ORPHANS`].
+    /// The lane of the lowest number held: a leg's, or [`ORPHANS`].
     next_lane: LegIx,
     /// The leg that the host has named.
     named: Option<LegIx>,
@@ -197,7 +197,7 @@ impl Set {
         let policy = Policy::for_ux(Ux::NoOpinion);
         let mut set = Set {
             delivered: 0,
-            next_held: NOTHING,
+            before_held: NOTHING - 1,
             sender: NO_LEG,
             legs: Legs::NONE,
             next_lane: ORPHANS,
@@ -344,7 +344,7 @@ impl Set {
                 Fate::Over
             }
             None => {
-                self.refresh_next_held(store);
+                self.find_lowest_held(store);
                 // Looked up before `after_change` may renew the budget: a failure must not pay for its replacement. A
                 // set that is not usable yet replaces linked legs too, as C Tor does; a usable set goes on without.
                 let is_missed = was_pending || (self.role == Role::Client && !self.usable);

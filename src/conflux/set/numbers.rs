@@ -42,7 +42,7 @@ impl Set {
     ) -> Result<(), Contradiction> {
         let index_of = |row: &(LegIx, LegNumbers)| usize::from(row.0);
         let after = |index: usize| rows.iter().rfind(|row| index_of(row) == index).map(|row| row.1);
-        let held_behind = self.next_held <= numbers.delivered;
+        let held_behind = self.before_held < numbers.delivered;
         let below_held = rows.iter().any(|row| {
             let lane_last = self.legs.get(index_of(row)).and_then(|leg| leg.lane.last());
             row.1.received < lane_last.unwrap_or(0)

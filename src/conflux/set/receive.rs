@@ -1,9 +1,9 @@
 //! Receiving: numbers, reordering, SWITCH.
 //!
 //! On each leg numbers only grow. So a message that comes too early goes to the end of the leg's lane, and the next
-//! message is always at the head of a lane. `next_held` caches the lowest head: most arrivals cost one comparison.
+//! message is always at the head of a lane. `before_held` caches the lowest head: most arrivals cost one comparison.
 
-use super::{LegIx, Set, ORPHANS};
+use super::{Leg, LegIx, Set, ORPHANS};
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::Effect;
 use crate::message::{cost_of, Bodies, Delivery, Message, Store, TooSmall, NOTHING};
@@ -26,6 +26,12 @@ pub struct InTurn {
     number: u64,
 }
 
+/// Who gets a message that [`Set::next_quick`] takes. (No closure, as it stands in place for each form.)
+pub trait Recipient {
+    /// Gets the message, with the host's tag of the set.
+    fn take(&mut self, delivery: Delivery, set_tag: u64);
+}
+
 impl Set {
     /// The turn of the next message on this leg, when it has come and its successor is not held.
     #[inline(always)]
@@ -33,7 +39,7 @@ impl Set {
         let leg = self.legs.get(usize::from(ix))?;
         // Cannot overflow: SWITCH keeps received below NUMBER_MAX, and nobody receives 2^62 messages.
         let number = leg.received + 1;
-        let is_next = leg.state.is_linked() && number == self.delivered + 1 && number + 1 < self.next_held;
+        let is_next = leg.state.is_linked() && leg.received == self.delivered && number < self.before_held;
         is_next.then_some(InTurn { ix, number })
     }
 
@@ -50,42 +56,71 @@ impl Set {
         number
     }
 
-    /// [`Set::turn`] and [`Set::arrive_in_turn`] in one step. Changes nothing when its turn has not come.
+    /// [`Set::turn`] and [`Set::arrive_in_turn`] in one step. Returns the number of the message and the leg's tag, or
+    /// none and changes nothing when its turn has not come.
     #[inline(always)]
-    pub fn arrive_quick(&mut self, ix: LegIx, now: Nanos) -> Option<u64> {
-        self.turn(ix).map(|turn| self.arrive_in_turn(turn, now))
+    pub fn arrive_quick(&mut self, ix: LegIx, now: Nanos) -> Option<(u64, u64)> {
+        let leg = self.legs.get_mut(usize::from(ix))?;
+        let number = leg.received + 1;
+        if !leg.state.is_linked() || leg.received != self.delivered || number >= self.before_held {
+            return None;
+        }
+        self.delivered = number;
+        let tag = leg.tag;
+        self.touch(ix, now);
+        Some((number, tag))
     }
 
     /// The common case of holding: the message came too early, nothing is wrong with it, and neither a cap is reached
-    /// nor the note for other engines out of date. Returns its number, or none and changes nothing in any other case.
+    /// nor the note for other engines out of date, and no memory has to be asked for. Tells `answer` its number and the
+    /// tag of the leg before the body is copied. None, and nothing is changed, in any other case.
     #[inline(always)]
-    pub fn hold_quick(&mut self, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store) -> Option<u64> {
+    pub fn hold_quick(
+        &mut self,
+        ix: LegIx,
+        now: Nanos,
+        message: &Message<'_>,
+        store: &mut Store,
+        answer: impl FnOnce(u64, u64),
+    ) -> Option<()> {
         // Each form has code of its own: the cost of a copy is known beforehand.
         match message.token {
-            None => self.hold_form(ix, now, &Message { token: None, ..*message }, store),
-            token => self.hold_form(ix, now, &Message { token, ..*message }, store),
+            None => self.hold_form(ix, now, &Message { token: None, ..*message }, store, answer),
+            token => self.hold_form(ix, now, &Message { token, ..*message }, store, answer),
         }
     }
 
     #[inline(always)]
-    fn hold_form(&mut self, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store) -> Option<u64> {
+    fn hold_form(
+        &mut self,
+        ix: LegIx,
+        now: Nanos,
+        message: &Message<'_>,
+        store: &mut Store,
+        answer: impl FnOnce(u64, u64),
+    ) -> Option<()> {
         let index = usize::from(ix);
         let leg = self.legs.get_mut(index)?;
         let number = leg.received + 1;
-        if !leg.state.is_linked() || number <= self.delivered + 1 || number == self.next_held {
+        if !leg.state.is_linked() || number <= self.delivered + 1 || number == self.before_held + 1 {
             return None;
         }
         let cost = cost_of(message);
         let held_bytes = self.held_bytes + u64::from(cost);
         // No note allows more bytes than the set's cap.
-        if held_bytes > self.held_told || !store.fits(cost) || !store.push_at(&mut leg.lane, number, message, now) {
+        if held_bytes > self.held_told || !store.fits(cost) {
             return None;
         }
+        let place = store.push_quick(&mut leg.lane, number, message, now)?;
         leg.received = number;
         leg.bare = false;
+        let tag = leg.tag;
         self.touch(ix, now);
         self.count_kept(index, number, held_bytes);
-        Some(number)
+        answer(number, tag);
+        // Last, so that nothing else is kept meanwhile.
+        place.fill(message);
+        Some(())
     }
 
     /// Counts a multiplexed message that came on a leg, and holds it if it came too early (SEQ-7).
@@ -107,7 +142,7 @@ impl Set {
         if number <= self.delivered {
             return Err(Fault::NumberStale);
         }
-        if number == self.next_held {
+        if number == self.before_held + 1 {
             return Err(Fault::NumberTwice);
         }
         if number == self.delivered + 1 {
@@ -145,8 +180,8 @@ impl Set {
     /// Counts a message that was put at the end of its leg's lane. `held_bytes` is what all held messages cost now.
     #[inline(always)]
     fn count_kept(&mut self, index: usize, number: u64, held_bytes: u64) {
-        if number < self.next_held {
-            self.next_held = number;
+        if number <= self.before_held {
+            self.before_held = number - 1;
             self.next_lane = index as LegIx;
         }
         self.held += 1;
@@ -181,7 +216,7 @@ impl Set {
         if number <= self.delivered {
             return Err(Fault::NumberStale);
         }
-        if number == self.next_held {
+        if number == self.before_held + 1 {
             return Err(Fault::NumberTwice);
         }
         let is_near = number - self.delivered <= limits::LINK_ROOM as u64;
@@ -191,7 +226,7 @@ impl Set {
     /// Takes the next held message whose turn has come, and counts it as delivered.
     #[inline(always)]
     pub fn next(&mut self, store: &mut Store, bodies: &mut impl Bodies) -> Result<Option<Delivery>, TooSmall> {
-        if self.next_held != self.delivered + 1 {
+        if !self.is_ready() {
             return Ok(None);
         }
         let (lane, leg, tag) = match self.legs.get_mut(self.next_lane.into()) {
@@ -207,10 +242,49 @@ impl Set {
         Ok(Some(Delivery { leg, tag, ..delivery }))
     }
 
-    /// Like [`Set::turn`], for a message held as a token. Returns none, and changes nothing, in any other case.
+    /// The common case of [`Set::next`]: the message came on a leg, and the next one of the leg is the next of the set,
+    /// too. Gives it to `recipient` before `bodies` take the body. None, and nothing is changed, in any other case.
+    #[inline(always)]
+    pub fn next_quick(
+        &mut self,
+        store: &mut Store,
+        bodies: &mut impl Bodies,
+        mut recipient: impl Recipient,
+    ) -> Option<()> {
+        let (number, set_tag) = (self.before_held + 1, self.terms.tag);
+        if !self.is_ready() {
+            return None;
+        }
+        let Leg { key, tag, lane, .. } = self.legs.get_mut(self.next_lane.into())?;
+        let (leg, tag) = (*key, *tag);
+        // Each form has code of its own.
+        if lane.is_token_first() {
+            let (delivery, cost, _) = store.pop_quick::<true>(lane, number, bodies)?;
+            self.count_taken(number, cost);
+            recipient.take(Delivery { leg, tag, ..delivery }, set_tag);
+        } else {
+            let (delivery, cost, body) = store.pop_quick::<false>(lane, number, bodies)?;
+            self.count_taken(number, cost);
+            recipient.take(Delivery { leg, tag, ..delivery }, set_tag);
+            // Last, so that nothing else is kept meanwhile.
+            bodies.take(body).ok()?;
+        }
+        Some(())
+    }
+
+    /// Counts a message that was taken, whose successor is ready.
+    #[inline(always)]
+    fn count_taken(&mut self, number: u64, cost: u32) {
+        self.delivered = number;
+        self.before_held = number;
+        self.held -= 1;
+        self.held_bytes -= u64::from(cost);
+    }
+
+    /// Like [`Set::next`], for a message held as a token. Returns none, and changes nothing, in any other case.
     #[inline(always)]
     pub fn next_token(&mut self, store: &mut Store) -> Option<u64> {
-        if self.next_held != self.delivered + 1 {
+        if !self.is_ready() {
             return None;
         }
         let lane = match self.legs.get_mut(self.next_lane.into()) {
@@ -230,9 +304,9 @@ impl Set {
         self.held -= 1;
         self.held_bytes -= u64::from(cost);
         if following == self.delivered + 1 {
-            self.next_held = following;
+            self.before_held = self.delivered;
         } else {
-            self.refresh_next_held(store);
+            self.find_lowest_held(store);
         }
     }
 
@@ -276,14 +350,14 @@ impl Set {
     /// True when a held message has its turn.
     #[inline]
     pub fn is_ready(&self) -> bool {
-        self.next_held == self.delivered + 1
+        self.before_held == self.delivered
     }
 
     /// True when two legs brought the same number. The second message will never have its turn; it shows when it comes
     /// to the head of its lane.
     #[inline]
     pub fn has_duplicate(&self) -> bool {
-        self.next_held <= self.delivered
+        self.before_held < self.delivered
     }
 
     /// Handles a SWITCH that came on a leg (SEQ-6, and the checks of prop329 §4.2.1). An error changes nothing.
@@ -342,21 +416,22 @@ impl Set {
     }
 
     /// Finds the lowest number at the head of any lane.
-    pub(super) fn refresh_next_held(&mut self, store: &Store) {
+    pub(super) fn find_lowest_held(&mut self, store: &Store) {
         if self.held == 0 {
             self.held_told = 0;
         }
         if self.next_lane == ORPHANS {
             self.orphans.settle(store);
         }
-        self.next_held = self.orphans.first();
+        let mut lowest = self.orphans.first();
         self.next_lane = ORPHANS;
         for (index, leg) in self.legs.iter().enumerate() {
-            if leg.lane.first() < self.next_held {
-                self.next_held = leg.lane.first();
+            if leg.lane.first() < lowest {
+                lowest = leg.lane.first();
                 self.next_lane = index as LegIx;
             }
         }
-        debug_assert!(self.held == 0 || self.next_held != NOTHING);
+        debug_assert!(self.held == 0 || lowest != NOTHING);
+        self.before_held = lowest - 1;
     }
 }

@@ -1,31 +1,40 @@
 //! Handing out the messages of a set whose turn has come.
 
 use crate::base::{limits, Id, Nanos};
-use crate::conflux::Fault;
+use crate::conflux::{Fault, Recipient};
+use crate::engine::out::insn::Queued;
 use crate::engine::{Engine, Error, Instruction, Misuse, Taker, Verdict, VerdictKind, What};
 use crate::event::{Class, Event, Events};
 use crate::message::{Bodies, Delivery, TooSmall};
 use crate::reactor::{Controller, DataHead, Owner, StreamMessage, Written};
 use crate::wire::{cell::CELL_BODY_LEN, Command};
 
+/// The host, which gets a message as an instruction.
+struct ForHost<'t, T> {
+    set: Id,
+    taker: &'t mut T,
+}
+
+impl<T: Taker> Recipient for ForHost<'_, T> {
+    #[inline(always)]
+    fn take(&mut self, delivery: Delivery, set_tag: u64) {
+        let about = Instruction::about(delivery.leg, delivery.tag, self.set, set_tag, What::Deliver(delivery));
+        self.taker.take(about);
+    }
+}
+
 impl Engine {
     /// Takes the next message of one set whose turn has come.
     #[allow(dead_code, reason = "tests and the simulation need no door")]
     pub fn set_poll(&mut self, set: Id, buffer: &mut [u8]) -> Result<Option<Instruction>, Error> {
         let mut taken = None;
-        self.set_poll_into(set, move || buffer, &mut taken)?;
+        self.set_poll_into(set, &mut &mut *buffer, &mut taken)?;
         Ok(taken)
     }
 
-    /// Takes the next message of one set whose turn has come; true when `taker` has one. The buffer is asked for only
-    /// when something is ready.
+    /// Takes the next message of one set whose turn has come; true when `taker` has one.
     #[inline(always)]
-    pub fn set_poll_into<'b>(
-        &mut self,
-        set: Id,
-        buffer: impl FnOnce() -> &'b mut [u8],
-        taker: &mut impl Taker,
-    ) -> Result<bool, Error> {
+    pub fn set_poll_into(&mut self, set: Id, bodies: &mut impl Bodies, taker: &mut impl Taker) -> Result<bool, Error> {
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         if !state.is_ready() {
             if state.is_noted() {
@@ -34,12 +43,12 @@ impl Engine {
             return Ok(false);
         }
         if state.params().is_some() {
-            let taken = self.take_ready_run(set, &mut buffer(), taker).map_err(|TooSmall| Error::TOO_SMALL);
+            let taken = self.take_ready_run(set, bodies, taker).map_err(|TooSmall| Error::TOO_SMALL);
             self.out.paused = false;
             self.note_all_taken(set);
             return taken;
         }
-        self.take_ready(set, &mut buffer(), taker).map_err(|TooSmall| Error::TOO_SMALL)
+        self.take_ready(set, bodies, taker).map_err(|TooSmall| Error::TOO_SMALL)
     }
 
     /// Takes up to `cap` messages of one set whose turn has come, as long as they are tokens.
@@ -92,6 +101,26 @@ impl Engine {
         }
         taker.take(Instruction::about(delivery.leg, delivery.tag, set, set_tag, What::Deliver(delivery)));
         Ok(true)
+    }
+
+    /// The common case of [`Engine::take_ready`]: nobody watches, the host runs the set, and more messages of the same
+    /// leg are ready. None, and nothing is changed, in any other case.
+    #[inline(always)]
+    pub fn take_ready_quick(&mut self, set: Id, bodies: &mut impl Bodies, taker: &mut impl Taker) -> Option<()> {
+        if self.events.wants(Class::Messages) {
+            return None;
+        }
+        let state = self.sets.get_mut(set).filter(|state| state.params().is_none())?;
+        state.next_quick(&mut self.held.store, bodies, ForHost { set, taker })
+    }
+
+    /// The set whose ready messages are first in the queue, if they are.
+    #[inline(always)]
+    pub fn set_in_turn(&mut self) -> Id {
+        match self.out.queue.first() {
+            Some(&mut Queued::Ready { set }) => set,
+            _ => Id::NONE,
+        }
     }
 
     /// Looks at a set after its last ready message: messages behind it still have to wait, or their number came twice

@@ -9,8 +9,8 @@ use crate::wire::Command;
 
 impl Engine {
     /// Takes DATA of an open stream that, on a leg, is next in order. The second step of receiving, after
-    /// [`Engine::receive_quick`], for which nothing is due. Answers [`Step::OnLeg`] to DATA on a leg that is not next,
-    /// or whose set is elsewhere, for [`Engine::receive_data_on_leg`].
+    /// [`Engine::receive_quick`], for which nothing is due. Answers [`Step::DataOnLeg`] to DATA on a leg that is not
+    /// next, or whose set is elsewhere, for [`Engine::receive_data_on_leg`].
     ///
     /// `USUAL`: only for what needs no call of another function, which is why it keeps all it knows in registers: no
     /// SENDME is due, and [`Streams::take_data`](crate::reactor::Streams::take_data) has the rest. It answers
@@ -49,7 +49,7 @@ impl Engine {
             Place::Leg { set, ix } if config.hops.ends_at(data.hop) && data.stream_id != 0 => {
                 let Some(state) = self.sets.get_mut(set) else { return Step::Other };
                 let Some(acks) = reactor.ends.counting::<USUAL>(data.hop) else { return unusual };
-                let Some(turn) = state.turn(ix) else { return Step::OnLeg };
+                let Some(turn) = state.turn(ix) else { return Step::DataOnLeg };
                 let Some((number, written)) = state.take_data::<USUAL>(turn, &mut self.streams, now, data) else {
                     return unusual;
                 };
@@ -61,7 +61,7 @@ impl Engine {
                     && data.stream_id != 0
                     && !config.flags.has(CircuitFlags::EXTENDED) =>
             {
-                return Step::OnLeg
+                return Step::DataOnLeg
             }
             _ => return Step::Other,
         };

@@ -1,12 +1,13 @@
 //! Receiving on a leg: in order, too early, and SWITCH.
 
 use crate::base::{Id, Nanos};
-use crate::conflux::{Arrival, Fault};
+use crate::conflux::{Arrival, Fault, LegIx};
 use crate::engine::out::insn::Queued;
-use crate::engine::receive::Step;
-use crate::engine::{Engine, Error, Place, Verdict, VerdictKind};
+use crate::engine::receive::{LegSeat, Step};
+use crate::engine::{Circuit, CircuitFlags, Engine, Error, Place, Verdict, VerdictKind};
 use crate::event::Class;
-use crate::message::{cost_of, Message};
+use crate::message::{cost_of, Fields, Message};
+use crate::reactor::Controller;
 use crate::wire::conflux::Switch;
 use crate::wire::Command;
 
@@ -17,20 +18,32 @@ pub(super) struct Arrived {
     pub tag: u64,
 }
 
+/// The first step on a circuit that is no leg.
+#[inline(always)]
+fn receive_on_no_leg(circuit: &mut Circuit, id: Id, message: &impl Fields) -> Step {
+    if message.command() != Command::DATA {
+        return Step::Other;
+    }
+    let is_plain = circuit.place == Place::Alone && u16::from(message.hop()) == circuit.config.plain_hop;
+    if is_plain && message.stream_id() != 0 {
+        circuit.config.flags.add(CircuitFlags::STREAMS);
+        return Step::Done(Verdict::of(VerdictKind::Deliver, id, circuit.config.tag));
+    }
+    if circuit.reactor.is_some() {
+        Step::Run
+    } else {
+        Step::Other
+    }
+}
+
 impl Engine {
-    /// The first step of receiving, in as few instructions as possible. It needs neither body nor token, and takes a
-    /// multiplexed message that is next in order when no held message is next behind it.
+    /// The first step of receiving, in as few instructions as possible. It needs neither body nor token, and takes
+    /// DATA: on a leg if it is next in order and no held message is next behind it, and on a circuit of the host's that
+    /// is no leg and has no padder.
     #[inline(always)]
-    pub fn receive_quick<const WATCHED: bool>(
-        &mut self,
-        now: Nanos,
-        id: Id,
-        command: Command,
-        hop: u8,
-        stream_id: u16,
-    ) -> Step {
+    pub fn receive_quick<const WATCHED: bool>(&mut self, now: Nanos, id: Id, message: &impl Fields) -> Step {
         match self.enter_receive::<WATCHED>(now) {
-            Ok(()) => self.receive_entered::<WATCHED>(now, id, command, hop, stream_id),
+            Ok(()) => self.receive_entered::<WATCHED>(now, id, message),
             Err(step) => step,
         }
     }
@@ -47,60 +60,86 @@ impl Engine {
 
     /// The first step of receiving, once what is due has been done as far as the queue has room.
     #[inline(always)]
-    pub fn receive_entered<const WATCHED: bool>(
-        &mut self,
-        now: Nanos,
-        id: Id,
-        command: Command,
-        hop: u8,
-        stream_id: u16,
-    ) -> Step {
-        let Some(circuit) = self.circuits.get(id) else { return Step::Other };
-        let (Place::Leg { set, ix }, true) = (circuit.place, u16::from(hop) == circuit.config.plain_hop) else {
-            let is_run = circuit.reactor.is_some() && command == Command::DATA;
-            return if is_run { Step::Run } else { Step::Other };
+    pub fn receive_entered<const WATCHED: bool>(&mut self, now: Nanos, id: Id, message: &impl Fields) -> Step {
+        let Some(circuit) = self.circuits.get_mut(id) else { return Step::Other };
+        let Place::Leg { set, ix } = circuit.place else {
+            return receive_on_no_leg(circuit, id, message);
         };
-        // Nearly all are DATA, which is not looked up in the table.
-        if !(command == Command::DATA || command.is_multiplexed()) || stream_id == 0 {
-            let is_switch = command == Command::CONFLUX_SWITCH && stream_id == 0;
-            return if is_switch { Step::Switch } else { Step::Other };
+        // Nearly all are DATA: others are looked up in the table of commands by the second step.
+        if message.command() != Command::DATA {
+            let is_switch = message.command() == Command::CONFLUX_SWITCH && message.stream_id() == 0;
+            let is_plain = u16::from(message.hop()) == circuit.config.plain_hop;
+            return if is_switch && is_plain { Step::Switch(LegSeat { set, ix }) } else { Step::Other };
         }
-        let tag = circuit.config.tag;
+        if u16::from(message.hop()) != circuit.config.plain_hop {
+            return if circuit.reactor.is_some() { Step::Run } else { Step::Other };
+        }
+        if message.stream_id() == 0 {
+            return Step::Other;
+        }
         match self.sets.living_mut(set).and_then(|state| state.arrive_quick(ix, now)) {
-            Some(number) => {
+            Some((number, tag)) => {
                 if WATCHED && self.wants(Class::Messages) {
-                    self.note_in_order_here(set, id, number, command);
+                    self.note_in_order_here(set, id, number, Command::DATA);
                 }
                 Step::Done(Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) })
             }
-            None => Step::OnLeg,
+            None => Step::OnLeg(LegSeat { set, ix }),
         }
     }
 
-    /// The second step for a multiplexed message on a leg: takes it if it only has to be held. Otherwise none, and
-    /// nothing is changed.
+    /// The leg that a circuit is, for more of its messages from this hop once the first step has taken one: each is one
+    /// [`Controller::arrive_quick`].
     #[inline(always)]
-    pub fn receive_early_quick<const WATCHED: bool>(&mut self, id: Id, message: &Message<'_>) -> Option<Verdict> {
-        let (now, circuit) = (self.time.clock.latest(), self.circuits.get(id)?);
-        let (tag, (set, ix)) = (circuit.config.tag, circuit.place.leg()?);
-        let number = self.sets.get_mut(set)?.hold_quick(ix, now, message, &mut self.held.store)?;
+    pub fn same_leg(&mut self, id: Id, hop: u8) -> Option<(&mut Controller, LegIx)> {
+        let circuit = self.circuits.get(id).filter(|circuit| circuit.config.plain_hop == hop.into())?;
+        let (set, ix) = circuit.place.leg()?;
+        Some((self.sets.living_mut(set)?, ix))
+    }
+
+    /// The second step for a multiplexed message on a leg, in the seat that the first step has found: takes it if it
+    /// only has to be held, and tells `answer` the verdict. Otherwise none, and nothing is changed.
+    #[inline(always)]
+    pub fn receive_early_quick<const WATCHED: bool>(
+        &mut self,
+        id: Id,
+        seat: LegSeat,
+        message: &Message<'_>,
+        answer: impl FnOnce(&Verdict),
+    ) -> Option<()> {
+        let (now, LegSeat { set, ix }) = (self.time.clock.latest(), seat);
+        let mut held = 0;
+        let told = |number, tag| {
+            held = number;
+            answer(&Verdict { number, ..Verdict::of(VerdictKind::Held, id, tag) });
+        };
+        self.sets.living_mut(set)?.hold_quick(ix, now, message, &mut self.held.store, told)?;
         if WATCHED && self.wants(Class::Messages) {
-            self.note_arrival(set, id, Arrival::Held(number), message);
+            self.note_arrival(set, id, Arrival::Held(held), message);
         }
-        Some(Verdict { number, ..Verdict::of(VerdictKind::Held, id, tag) })
+        Some(())
     }
 
     /// The second step for a SWITCH on a leg. None when something is wrong with it, and nothing is changed.
     #[inline(always)]
-    pub fn receive_switch_quick<const WATCHED: bool>(&mut self, id: Id, switch: Switch) -> Option<Verdict> {
-        self.take_switch::<WATCHED>(id, switch).ok()?.ok()
+    pub fn receive_switch_quick<const WATCHED: bool>(
+        &mut self,
+        id: Id,
+        seat: LegSeat,
+        switch: Switch,
+    ) -> Option<Verdict> {
+        self.take_switch::<WATCHED>(id, seat, switch).ok()?.ok()
     }
 
     /// Takes a SWITCH on a leg. A fault changes nothing.
     #[inline(always)]
-    fn take_switch<const WATCHED: bool>(&mut self, id: Id, switch: Switch) -> Result<Result<Verdict, Fault>, Error> {
-        let now = self.time.clock.latest();
-        let (set, ix) = self.leg(id)?;
+    fn take_switch<const WATCHED: bool>(
+        &mut self,
+        id: Id,
+        seat: LegSeat,
+        switch: Switch,
+    ) -> Result<Result<Verdict, Fault>, Error> {
+        let (now, LegSeat { set, ix }) = (self.time.clock.latest(), seat);
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         let tag = state.tag(ix);
         if let Err(fault) = state.handle_switch(ix, now, switch) {
@@ -116,8 +155,9 @@ impl Engine {
     #[inline(always)]
     pub fn receive_on_leg<const WATCHED: bool>(&mut self, id: Id, message: &Message<'_>) -> Result<Verdict, Error> {
         if message.command == Command::CONFLUX_SWITCH {
+            let (set, ix) = self.leg(id)?;
             let outcome = match Switch::decode(message.body) {
-                Ok(switch) => self.take_switch::<WATCHED>(id, switch)?,
+                Ok(switch) => self.take_switch::<WATCHED>(id, LegSeat { set, ix }, switch)?,
                 Err(_) => Err(Fault::BadSwitch),
             };
             return outcome.map_err(|fault| self.fault(id, fault));

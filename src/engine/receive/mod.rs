@@ -10,6 +10,7 @@ mod padding;
 mod stream;
 
 use crate::base::{Id, Nanos};
+use crate::conflux::LegIx;
 use crate::engine::{Engine, Error, Verdict};
 use crate::message::Message;
 use crate::reactor::DataHead;
@@ -22,15 +23,26 @@ pub enum Step {
     Done(Verdict),
     /// Somebody watches each message: the same steps begin anew, `WATCHED`.
     Watched,
-    /// It is a multiplexed message on a leg, and not just the next one: [`Engine::receive_early_quick`] takes it, or on
-    /// a circuit that circflow runs [`Engine::receive_data_on_leg`].
-    OnLeg,
-    /// It is a SWITCH on a leg: [`Engine::receive_switch_quick`] takes it.
-    Switch,
+    /// It is a multiplexed message on the leg in this seat, and not just the next one:
+    /// [`Engine::receive_early_quick`] takes it.
+    OnLeg(LegSeat),
+    /// The same on a circuit that circflow runs: [`Engine::receive_data_on_leg`] takes it.
+    DataOnLeg,
+    /// It is a SWITCH on the leg in this seat: [`Engine::receive_switch_quick`] takes it.
+    Switch(LegSeat),
     /// It is DATA on a circuit that circflow runs: [`Engine::receive_data_quick`] takes it.
     Run,
-    /// Anything else: [`Engine::receive_for_host_quick`] or [`Engine::receive_long`] takes it.
+    /// Anything else: [`Engine::receive_other_quick`] or [`Engine::receive_long`] takes it.
     Other,
+}
+
+/// The seat of a leg: its set, and its place there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LegSeat {
+    /// The set.
+    pub set: Id,
+    /// The place.
+    pub ix: LegIx,
 }
 
 /// How the steps of receiving one message are entered.
@@ -41,12 +53,12 @@ pub trait Receiving: Sized {
     fn quick(&mut self) -> Option<Step>;
     /// Calls [`Engine::receive_data_quick`]; none when the step could not be entered.
     fn data_quick<const USUAL: bool>(&mut self) -> Option<Step>;
-    /// Calls [`Engine::receive_early_quick`]; none when the step could not be entered, too.
-    fn early_quick(&mut self) -> Option<Verdict>;
+    /// Calls [`Engine::receive_early_quick`], and answers; none when the step could not be entered, too.
+    fn early_quick(&mut self, seat: LegSeat) -> Option<Self::Answer>;
     /// Calls [`Engine::receive_switch_quick`]; none when the step could not be entered, too.
-    fn switch_quick(&mut self) -> Option<Verdict>;
-    /// Calls [`Engine::receive_for_host_quick`]; none when it did nothing or could not be entered.
-    fn for_host_quick(&mut self) -> Option<Verdict>;
+    fn switch_quick(&mut self, seat: LegSeat) -> Option<Verdict>;
+    /// Calls [`Engine::receive_other_quick`]; none when it did nothing or could not be entered.
+    fn other_quick(&mut self) -> Option<Verdict>;
     /// Answers for a message that the first step has handled, or that is the host's.
     fn done(self, verdict: &Verdict) -> Self::Answer;
     /// Answers for a message that the second step has handled. It may have woken another engine, or logged.
@@ -75,12 +87,12 @@ pub trait Receiving: Sized {
         receive_data::<_, false>(self)
     }
     /// Calls [`receive_early`], for a message on a leg that is not just the next one: a function apart, too.
-    fn early(self) -> Self::Answer {
-        receive_early(self)
+    fn early(self, seat: LegSeat) -> Self::Answer {
+        receive_early(self, seat)
     }
     /// Calls [`receive_switch`], for a SWITCH on a leg: a function apart, too.
-    fn switch(self) -> Self::Answer {
-        receive_switch(self)
+    fn switch(self, seat: LegSeat) -> Self::Answer {
+        receive_switch(self, seat)
     }
     /// Calls [`receive_other`], for messages that are not on a leg: a function apart, as above.
     fn other(self) -> Self::Answer {
@@ -100,10 +112,10 @@ pub fn receive_from<R: Receiving>(first: Option<Step>, message: R) -> R::Answer 
     match first {
         Some(Step::Done(verdict)) => message.done(&verdict),
         Some(Step::Watched) => message.watched(),
-        Some(Step::OnLeg) => message.early(),
-        Some(Step::Switch) => message.switch(),
+        Some(Step::OnLeg(seat)) => message.early(seat),
+        Some(Step::Switch(seat)) => message.switch(seat),
         Some(Step::Run) => message.run(),
-        Some(Step::Other) => message.other(),
+        Some(Step::Other | Step::DataOnLeg) => message.other(),
         None => message.shut(),
     }
 }
@@ -114,25 +126,25 @@ pub fn receive_data<R: Receiving, const USUAL: bool>(mut message: R) -> R::Answe
     match message.data_quick::<USUAL>() {
         Some(Step::Done(verdict)) if USUAL => message.done(&verdict),
         Some(Step::Done(verdict)) => message.data_done(&verdict),
-        Some(Step::OnLeg) => message.data_on_leg(),
+        Some(Step::DataOnLeg) => message.data_on_leg(),
         Some(Step::Run) => message.run_unusual(),
-        Some(Step::Watched | Step::Switch | Step::Other) | None => message.long(),
+        Some(Step::Watched | Step::OnLeg(_) | Step::Switch(_) | Step::Other) | None => message.long(),
     }
 }
 
 /// Takes a multiplexed message on a leg from the second step on: most only have to be held.
 #[inline(always)]
-pub fn receive_early<R: Receiving>(mut message: R) -> R::Answer {
-    match message.early_quick() {
-        Some(verdict) => message.done(&verdict),
+pub fn receive_early<R: Receiving>(mut message: R, seat: LegSeat) -> R::Answer {
+    match message.early_quick(seat) {
+        Some(answer) => answer,
         None => message.on_leg(),
     }
 }
 
 /// Takes a SWITCH on a leg from the second step on.
 #[inline(always)]
-pub fn receive_switch<R: Receiving>(mut message: R) -> R::Answer {
-    match message.switch_quick() {
+pub fn receive_switch<R: Receiving>(mut message: R, seat: LegSeat) -> R::Answer {
+    match message.switch_quick(seat) {
         Some(verdict) => message.done(&verdict),
         None => message.on_leg(),
     }
@@ -141,7 +153,7 @@ pub fn receive_switch<R: Receiving>(mut message: R) -> R::Answer {
 /// Takes any other message.
 #[inline(always)]
 pub fn receive_other<R: Receiving>(mut message: R) -> R::Answer {
-    match message.for_host_quick() {
+    match message.other_quick() {
         Some(verdict) => message.done(&verdict),
         None => message.long(),
     }
@@ -161,8 +173,7 @@ impl<const WATCHED: bool> Receiving for Straight<'_, '_, WATCHED> {
     type Answer = Result<Verdict, Error>;
 
     fn quick(&mut self) -> Option<Step> {
-        let &Message { command, hop, stream_id, .. } = self.message;
-        Some(self.engine.receive_quick::<WATCHED>(self.now, self.id, command, hop, stream_id))
+        Some(self.engine.receive_quick::<WATCHED>(self.now, self.id, self.message))
     }
 
     fn data_quick<const USUAL: bool>(&mut self) -> Option<Step> {
@@ -171,17 +182,19 @@ impl<const WATCHED: bool> Receiving for Straight<'_, '_, WATCHED> {
         Some(self.engine.receive_data_quick::<WATCHED, USUAL>(self.id, &data, || Some(self.cell_digest)))
     }
 
-    fn early_quick(&mut self) -> Option<Verdict> {
-        self.engine.receive_early_quick::<WATCHED>(self.id, self.message)
+    fn early_quick(&mut self, seat: LegSeat) -> Option<Self::Answer> {
+        let mut told = None;
+        self.engine.receive_early_quick::<WATCHED>(self.id, seat, self.message, |verdict| told = Some(*verdict))?;
+        told.map(Ok)
     }
 
-    fn switch_quick(&mut self) -> Option<Verdict> {
+    fn switch_quick(&mut self, seat: LegSeat) -> Option<Verdict> {
         let switch = Switch::decode(self.message.body).ok()?;
-        self.engine.receive_switch_quick::<WATCHED>(self.id, switch)
+        self.engine.receive_switch_quick::<WATCHED>(self.id, seat, switch)
     }
 
-    fn for_host_quick(&mut self) -> Option<Verdict> {
-        self.engine.receive_for_host_quick(self.now, self.id, self.message)
+    fn other_quick(&mut self) -> Option<Verdict> {
+        self.engine.receive_other_quick::<WATCHED>(self.now, self.id, self.message)
     }
 
     fn done(self, verdict: &Verdict) -> Self::Answer {

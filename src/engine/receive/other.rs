@@ -24,20 +24,37 @@ struct Spot {
 }
 
 impl Engine {
-    /// The quick way of [`Engine::receive_long`] for a message of a stream, on a circuit of the host's that is no leg
-    /// and has no padder: it is the host's. None when nothing was done.
+    /// The second step for a message of a stream that is not DATA, where the first step would take DATA. None when
+    /// nothing was done.
     #[inline(always)]
-    pub fn receive_for_host_quick(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Option<Verdict> {
-        if !self.enter_quick::<true>(now) {
+    pub fn receive_other_quick<const WATCHED: bool>(
+        &mut self,
+        now: Nanos,
+        id: Id,
+        message: &Message<'_>,
+    ) -> Option<Verdict> {
+        if !self.enter_quick::<WATCHED>(now) {
             return None;
         }
         let circuit = self.circuits.get_mut(id)?;
-        let is_plain = circuit.place == Place::Alone && circuit.config.plain_hop == message.hop.into();
-        if !is_plain || !message.command.is_multiplexed() {
+        if circuit.config.plain_hop != message.hop.into() || !message.command.is_multiplexed() {
             return None;
         }
-        circuit.note_stream(message.command, message.stream_id);
-        Some(Verdict::of(VerdictKind::Deliver, id, circuit.config.tag))
+        let verdict = Verdict::of(VerdictKind::Deliver, id, circuit.config.tag);
+        match circuit.place {
+            Place::Alone => {
+                circuit.note_stream(message.command, message.stream_id);
+                Some(verdict)
+            }
+            Place::Leg { set, ix } if message.stream_id != 0 => {
+                let (number, _) = self.sets.get_mut(set)?.arrive_quick(ix, now)?;
+                if WATCHED && self.wants(Class::Messages) {
+                    self.note_in_order_here(set, id, number, message.command);
+                }
+                Some(Verdict { number, ..verdict })
+            }
+            Place::Leg { .. } | Place::Away | Place::Closing => None,
+        }
     }
 
     /// The last step of receiving, for all other messages, and for any message when something is due or the time is not
@@ -59,10 +76,10 @@ impl Engine {
         if now >= self.time.alarms.stop_unwatched() || now != self.time.clock.latest() {
             let now = self.enter_for_circuits(now, std::iter::once(id))?;
             // Perhaps only what was due kept the first two steps from taking the message.
-            match self.receive_entered::<true>(now, id, message.command, message.hop, message.stream_id) {
+            match self.receive_entered::<true>(now, id, message) {
                 Step::Done(verdict) => return Ok(verdict),
-                Step::OnLeg | Step::Switch => return self.receive_on_leg::<true>(id, message),
-                Step::Run | Step::Watched | Step::Other => {}
+                Step::OnLeg(_) | Step::Switch(_) => return self.receive_on_leg::<true>(id, message),
+                Step::Run | Step::Watched | Step::DataOnLeg | Step::Other => {}
             }
         }
         self.receive_by_route(id, message, &[])
@@ -141,14 +158,14 @@ impl Engine {
         let now = self.time.clock.latest();
         let (set, ix) = self.leg(id)?;
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
-        let Some(number) = state.arrive_quick(ix, now) else {
+        let Some((number, tag)) = state.arrive_quick(ix, now) else {
             return if by_host {
                 self.receive_on_leg::<true>(id, message)
             } else {
                 self.arrive_with_streams::<true>(id, message)
             };
         };
-        let verdict = Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, state.tag(ix)) };
+        let verdict = Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) };
         if self.wants(Class::Messages) {
             self.note_in_order(set, id, number, message.command);
         }

@@ -49,7 +49,11 @@ impl Engine {
         }
         let circuit = self.circuits.get_mut(id)?;
         let Kept { hops, plain_hop, tag, .. } = circuit.config;
-        if circuit.place != Place::Alone || plain_hop == NO_HOP || !hops.has(head.hop) {
+        if circuit.place != Place::Alone {
+            return None;
+        }
+        // Most messages go to the last hop.
+        if plain_hop != head.hop.into() && (plain_hop == NO_HOP || !hops.has(head.hop)) {
             return None;
         }
         circuit.note_stream(head.command, head.stream_id);

@@ -1,6 +1,8 @@
 //! Messages that come on a circuit.
 
-use crate::engine::{self, receive, receive_from, Engine, Receiving, Step, Verdict};
+use crate::base::Id;
+use crate::conflux::LegIx;
+use crate::engine::{self, receive, receive_from, Engine, LegSeat, Receiving, Step, Verdict, VerdictKind};
 use crate::ffi::door;
 use crate::ffi::engine::circflow_engine;
 use crate::ffi::id::*;
@@ -127,12 +129,13 @@ unsafe fn receive_row(
         }
         while let Some(circflow_arrival { circuit, message, verdict }) = arrivals.get_mut(at) {
             message::fits(message).then_some(())?;
-            let command = Command(message.command);
-            let step = core.receive_entered::<false>(now, circuit.id(), command, message.hop, message.stream_id);
+            let step = core.receive_entered::<false>(now, circuit.id(), message);
             let Step::Done(done) = step else { return Some(step) };
             // SAFETY: a verdict of the caller's.
             unsafe { message::write_verdict(verdict, &done) };
             at += 1;
+            // SAFETY: verdicts of the caller's.
+            at += unsafe { receive_same(core, now, *circuit, message.hop, arrivals.get_mut(at..)?) };
         }
         None
     };
@@ -140,6 +143,33 @@ unsafe fn receive_row(
     let step = unsafe { door::try_enter(engine, row) };
     *taken = at;
     step
+}
+
+/// Takes messages of a leg as long as they are next in order, of this circuit and from this hop. Answers how many.
+#[inline(always)]
+unsafe fn receive_same(
+    core: &mut Engine,
+    now: u64,
+    circuit: circflow_circuit_id,
+    hop: u8,
+    arrivals: &mut [circflow_arrival],
+) -> usize {
+    let is_same = |arrival: &circflow_arrival| {
+        let head = message::head(&arrival.message);
+        let is_data = head.command == Command::DATA && head.stream_id != 0;
+        arrival.circuit.v == circuit.v && is_data && head.hop == hop && message::fits(&arrival.message)
+    };
+    let Some(true) = arrivals.first().map(is_same) else { return 0 };
+    let Some((state, ix)) = core.same_leg(circuit.id(), hop) else { return 0 };
+    let mut taken = 0;
+    for arrival in arrivals.iter_mut().take_while(|arrival| is_same(arrival)) {
+        let Some((number, tag)) = state.arrive_quick(ix, now) else { break };
+        let verdict = Verdict { number, ..Verdict::of(VerdictKind::Deliver, circuit.id(), tag) };
+        // SAFETY: a verdict of the caller's.
+        unsafe { message::write_verdict(&mut arrival.verdict, &verdict) };
+        taken += 1;
+    }
+    taken
 }
 
 /// A message that was fed, each step of which goes through the door for itself: the first, which is all there is to
@@ -164,8 +194,7 @@ impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
             if !message::fits(message) {
                 return None;
             }
-            let command = Command(message.command);
-            Some(core.receive_quick::<WATCHED>(now_ns, circuit.id(), command, message.hop, message.stream_id))
+            Some(core.receive_quick::<WATCHED>(now_ns, circuit.id(), message))
         };
         // SAFETY: see above.
         unsafe { door::try_enter(engine, next) }
@@ -183,36 +212,44 @@ impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
     }
 
     #[inline(always)]
-    fn early_quick(&mut self) -> Option<Verdict> {
-        let &mut Received { engine, circuit, message, .. } = self;
+    fn early_quick(&mut self, seat: LegSeat) -> Option<circflow_status> {
+        let &mut Received { engine, circuit, message, verdict_out, .. } = self;
         let early = move |core: &mut Engine| {
             // SAFETY: see above.
             let message = unsafe { message::read(message) }.ok()?;
-            core.receive_early_quick::<WATCHED>(circuit.id(), &message)
+            core.receive_early_quick::<WATCHED>(circuit.id(), seat, &message, |verdict| {
+                // SAFETY: see above.
+                unsafe { message::write_verdict(verdict_out, verdict) };
+            })
         };
         // SAFETY: see above.
-        unsafe { door::try_enter(engine, early) }
+        unsafe { door::try_enter(engine, early) }?;
+        if WATCHED {
+            // SAFETY: see above.
+            unsafe { door::call_out(engine) };
+        }
+        Some(CIRCFLOW_OK)
     }
 
     #[inline(always)]
-    fn switch_quick(&mut self) -> Option<Verdict> {
+    fn switch_quick(&mut self, seat: LegSeat) -> Option<Verdict> {
         let &mut Received { engine, circuit, message, .. } = self;
         let switch = move |core: &mut Engine| {
             // SAFETY: see above.
             let switch = unsafe { message::switch(message) }?;
-            core.receive_switch_quick::<WATCHED>(circuit.id(), switch)
+            core.receive_switch_quick::<WATCHED>(circuit.id(), seat, switch)
         };
         // SAFETY: see above.
         unsafe { door::try_enter(engine, switch) }
     }
 
     #[inline(always)]
-    fn for_host_quick(&mut self) -> Option<Verdict> {
+    fn other_quick(&mut self) -> Option<Verdict> {
         let &mut Received { engine, now_ns, circuit, message, .. } = self;
         // SAFETY: see above.
         unsafe {
             let message = message::read(message).ok()?;
-            door::try_enter(engine, |core| core.receive_for_host_quick(now_ns, circuit.id(), &message))
+            door::try_enter(engine, |core| core.receive_other_quick::<WATCHED>(now_ns, circuit.id(), &message))
         }
     }
 
@@ -250,15 +287,17 @@ impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
     }
 
     #[inline(always)]
-    fn early(self) -> circflow_status {
+    fn early(self, seat: LegSeat) -> circflow_status {
+        let Received { engine, circuit, message, verdict_out, .. } = self;
         // SAFETY: see above.
-        unsafe { receive_early::<WATCHED>(self.engine, self.now_ns, self.circuit, self.message, self.verdict_out) }
+        unsafe { receive_early::<WATCHED>(engine, circuit, message, verdict_out, seat.set, seat.ix) }
     }
 
     #[inline(always)]
-    fn switch(self) -> circflow_status {
+    fn switch(self, seat: LegSeat) -> circflow_status {
+        let Received { engine, circuit, message, verdict_out, .. } = self;
         // SAFETY: see above.
-        unsafe { receive_switch::<WATCHED>(self.engine, self.now_ns, self.circuit, self.message, self.verdict_out) }
+        unsafe { receive_switch::<WATCHED>(engine, circuit, message, verdict_out, seat.set, seat.ix) }
     }
 
     #[inline(always)]
@@ -371,12 +410,30 @@ macro_rules! step_apart {
     };
 }
 
-step_apart! {
+/// As `step_apart`, for a step on the leg in a seat. No step after it asks for the time.
+macro_rules! step_on_leg {
+    ($(#[$what:meta])* $name:ident, $step:path) => {
+        $(#[$what])*
+        #[inline(never)]
+        unsafe extern "C-unwind" fn $name<const WATCHED: bool>(
+            engine: *mut circflow_engine,
+            circuit: circflow_circuit_id,
+            message: &circflow_message,
+            verdict_out: *mut circflow_verdict,
+            set: Id,
+            ix: LegIx,
+        ) -> circflow_status {
+            $step(Received::<WATCHED> { engine, now_ns: 0, circuit, message, verdict_out }, LegSeat { set, ix })
+        }
+    };
+}
+
+step_on_leg! {
     /// A multiplexed message on a leg that is not just the next one.
     receive_early, engine::receive_early
 }
 
-step_apart! {
+step_on_leg! {
     /// A SWITCH on a leg.
     receive_switch, engine::receive_switch
 }
