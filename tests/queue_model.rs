@@ -219,7 +219,7 @@ impl Subject for Linked {
     }
 
     fn take(&mut self) -> Option<u64> {
-        match self.far.as_ref()?.poll() {
+        match self.far.as_mut()?.poll() {
             News::Item(item) => Some(*item.0),
             News::Nothing | News::Over(_) => None,
         }
