@@ -185,11 +185,24 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
 
     /// The item that [`LinkEnd::poll`] would return next, if there is one.
     #[inline]
-    pub fn peek(&mut self) -> Option<&I> {
+    pub fn peek_mut(&mut self) -> Option<&mut I> {
         if self.batch.is_empty() {
             self.fetch();
         }
-        self.batch.front()
+        self.batch.front_mut()
+    }
+
+    /// Drops the item that [`LinkEnd::peek_mut`] has found, as it was handled there. True when half of the room is left
+    /// to be read: a good moment to [report](LinkEnd::report_read).
+    #[inline(always)]
+    pub fn drop_next(&mut self, cost: u64) -> bool {
+        self.batch.pop_front();
+        self.read += cost;
+        let is_half = self.batch.len() == self.inbox.room / 2;
+        if is_half {
+            self.say_read();
+        }
+        is_half
     }
 
     /// Takes all that waits into the batch, which has been read. False when nothing does.
@@ -271,12 +284,11 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
     pub fn close(mut self, reason: u32, mut left: impl FnMut(Left<I, O>)) {
         self.closed = true;
         self.die(REASONS + u64::from(reason), VecDeque::new());
-        if self.mark_taken() {
-            let batch = std::mem::take(&mut self.batch);
-            for item in batch.into_iter().chain(std::iter::from_fn(|| self.inbox.pop())) {
-                self.read += item.cost();
-                left(Left::Unread(item));
-            }
+        let (batch, is_reader) = (std::mem::take(&mut self.batch), self.mark_taken());
+        let waiting = std::iter::from_fn(|| if is_reader { self.inbox.pop() } else { None });
+        for item in batch.into_iter().chain(waiting) {
+            self.read += item.cost();
+            left(Left::Unread(item));
         }
         self.report_read();
         let withdrawn = self.withdraw();
