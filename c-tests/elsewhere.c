@@ -1,4 +1,5 @@
-/* A set at an exit with a leg on its own engine, and one on another engine of its hub: what goes out on the other. */
+/* A set at an exit with a leg on its own engine, and one on another engine of its hub: what goes out on the other,
+ * and what comes there. */
 
 #include "host.h"
 
@@ -322,6 +323,237 @@ static void a_leg_elsewhere_that_was_named_is_lost(void **state)
     IS(CIRCFLOW_ERR_FOREIGN_ID, circflow_set_use_leg(world.exit, world.exit_set, away));
 }
 
+/* --- What comes on the leg elsewhere, and is next: it goes straight to the host --- */
+
+static char came[16];
+
+/* DATA comes on the leg elsewhere, and the home hears of it. */
+static void comes(const char *texts)
+{
+    for (; *texts != 0; texts++) {
+        const char text[2] = {*texts, 0};
+        circflow_verdict verdict;
+        const circflow_message message = host_data(0, text);
+        OK(circflow_circuit_receive(other, world.now, away, &message, &verdict));
+        assert_int_equal(verdict.kind, CIRCFLOW_VERDICT_HELD);
+    }
+    tick(world.exit);
+}
+
+static void take(const circflow_insn *insn, const uint8_t *body)
+{
+    const size_t have = strlen(came);
+    assert_true(have + 2 < sizeof(came));
+    if (insn->kind == CIRCFLOW_INSN_DELIVER) {
+        assert_int_equal(insn->detail.deliver.body_len, 1);
+        assert_int_equal(insn->detail.deliver.number, have + 1);
+        came[have] = (char)body[0];
+        came[have + 1] = 0;
+    }
+}
+
+static void take_one(void *unused, const circflow_insn *insn, const uint8_t *body)
+{
+    (void)unused;
+    take(insn, body);
+}
+
+/* Closes the set at the first message. */
+static void take_and_close(void *unused, const circflow_insn *insn, const uint8_t *body)
+{
+    (void)unused;
+    take(insn, body);
+    if (insn->kind == CIRCFLOW_INSN_DELIVER && strlen(came) == 1)
+        OK(circflow_set_close(world.exit, world.now, world.exit_set));
+    assert_true(insn->kind != CIRCFLOW_INSN_DELIVER || body[0] == (uint8_t)came[strlen(came) - 1]);
+}
+
+/* Feeds at the first message: one for the own leg, and one for the leg elsewhere, of which the home hears at once. */
+static void take_and_feed(void *unused, const circflow_insn *insn, const uint8_t *body)
+{
+    (void)unused;
+    take(insn, body);
+    if (insn->kind == CIRCFLOW_INSN_DELIVER && strlen(came) == 1) {
+        host_feed(&world, world.exit, world.exit_leg[0], host_switch(0, 2));
+        host_feed(&world, world.exit, world.exit_leg[0], host_data(0, "c"));
+        const circflow_message jump = host_switch(0, 1), last = host_data(0, "d");
+        circflow_verdict verdict;
+        OK(circflow_circuit_receive(other, world.now, away, &jump, &verdict));
+        OK(circflow_circuit_receive(other, world.now, away, &last, &verdict));
+        tick(world.exit);
+        assert_int_equal(body[0], 'a'); /* The body stays as it is. */
+    }
+}
+
+static int drain_with(circflow_insn_fn fn, size_t budget)
+{
+    uint8_t more = 2;
+    OK(circflow_engine_drain(world.exit, budget, &more, fn, NULL));
+    return more;
+}
+
+static void what_is_next_is_not_held(void **state)
+{
+    (void)state;
+    came[0] = 0;
+    comes("abc");
+    assert_int_equal(host_stats(world.exit).held_bytes, 0);
+    assert_true(host_stats(other).held_bytes > 0);
+    assert_int_equal(host_deadline(world.exit), 0);
+    assert_int_equal(drain_with(take_one, 1), 1);
+    assert_string_equal(came, "a");
+    comes("d"); /* News, while some of it waits. */
+    assert_int_equal(drain_with(take_one, 1), 1);
+    assert_int_equal(drain_with(take_one, 9), 0);
+    assert_string_equal(came, "abcd");
+    assert_int_equal(host_set_stats(world.exit, world.exit_set).delivered, 4);
+    assert_int_equal(host_set_stats(world.exit, world.exit_set).held_peak, 0);
+    tick(other);
+    assert_int_equal(host_stats(other).held_bytes, 0);
+}
+
+/* A whole link, and more than it has room for: the rest comes when there is room. */
+static void a_full_link_goes_on(void **state)
+{
+    size_t count = 0;
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        const circflow_message message = host_data(0, "x");
+        circflow_verdict verdict;
+        OK(circflow_circuit_receive(other, world.now, away, &message, &verdict));
+    }
+    for (int i = 0; i < 9; i++) {
+        tick(world.exit);
+        assert_int_equal(host_stats(world.exit).held_bytes, 0);
+        count += host_count(host_drain(world.exit), CIRCFLOW_INSN_DELIVER);
+        tick(other);
+        host_drain(other);
+    }
+    assert_int_equal(count, 100);
+    assert_int_equal(host_stats(other).held_bytes, 0);
+}
+
+/* What had its turn is delivered, although the set ends with its own leg, on which too much was in flight. */
+static void what_is_next_outlives_its_set(void **state)
+{
+    (void)state;
+    host_room(&world, world.exit, world.exit_leg[0], 10, 10 * MS);
+    came[0] = 0;
+    comes("abc");
+    OK(circflow_circuit_gone(world.exit, world.now, world.exit_leg[0]));
+    IS(CIRCFLOW_ERR_STALE_ID, circflow_set_close(world.exit, world.now, world.exit_set));
+    assert_int_equal(drain_with(take_one, 99), 0);
+    assert_string_equal(came, "abc");
+}
+
+/* A host that closes the set gets nothing more. */
+static void a_set_that_its_host_closes(void **state)
+{
+    (void)state;
+    came[0] = 0;
+    comes("abc");
+    assert_int_equal(drain_with(take_and_close, 99), 0);
+    assert_string_equal(came, "a");
+    assert_int_equal(host_stats(world.exit).held_bytes, 0);
+    tick(other);
+    host_drain(other);
+    assert_int_equal(host_stats(other).held_bytes, 0);
+}
+
+/* Also when the leg goes. */
+static void what_is_next_outlives_its_leg(void **state)
+{
+    (void)state;
+    came[0] = 0;
+    comes("abc");
+    assert_int_equal(drain_with(take_one, 1), 1);
+    OK(circflow_circuit_gone(other, world.now, away));
+    host_drain(other);
+    tick(world.exit);
+    drain_with(take_one, 99);
+    assert_string_equal(came, "abc");
+}
+
+static void the_own_leg_is_lost(void **state)
+{
+    (void)state;
+    came[0] = 0;
+    comes("abc");
+    OK(circflow_circuit_gone(world.exit, world.now, world.exit_leg[0]));
+    drain_with(take_one, 99);
+    assert_string_equal(came, "abc");
+}
+
+static void it_keeps_the_order_of_other_legs(void **state)
+{
+    (void)state;
+    came[0] = 0;
+    comes("ab");
+    assert_int_equal(drain_with(take_and_feed, 99), 0);
+    assert_string_equal(came, "abcd");
+}
+
+static void a_host_that_polls_the_set_gets_it(void **state)
+{
+    uint8_t body[CIRCFLOW_CELL_BODY_LEN];
+    circflow_insn insn;
+    (void)state;
+    came[0] = 0;
+    comes("abc");
+    OK(circflow_set_poll(world.exit, world.exit_set, body, sizeof(body), &insn));
+    take(&insn, body);
+    assert_string_equal(came, "a");
+    IS(CIRCFLOW_ERR_TOO_SMALL, circflow_engine_poll(world.exit, body, 0, &insn));
+    assert_int_equal(drain_with(take_one, 99), 0);
+    assert_string_equal(came, "abc");
+}
+
+/* Nothing is taken, and nothing lost. */
+static void a_buffer_that_is_too_small(void **state)
+{
+    uint8_t body[CIRCFLOW_CELL_BODY_LEN];
+    circflow_insn insn;
+    (void)state;
+    came[0] = 0;
+    comes("ab");
+    IS(CIRCFLOW_ERR_TOO_SMALL, circflow_engine_poll(world.exit, body, 0, &insn));
+    OK(circflow_engine_poll(world.exit, body, 1, &insn));
+    take(&insn, body);
+    assert_int_equal(drain_with(take_one, 99), 0);
+    assert_string_equal(came, "ab");
+}
+
+/* On circuits that circflow runs: a stream is opened, has DATA, and XOFF and XON, which circflow reads itself. */
+static void a_stream_goes_straight(void **state)
+{
+    static const uint8_t xoff[] = {0}, xon[] = {0, 0, 0, 0, 0};
+    const uint8_t digest[20] = {1};
+    const circflow_message all[] = {
+        host_message(CIRCFLOW_CMD_BEGIN, 0, 7, "x:80", 5), host_message(CIRCFLOW_CMD_DATA, 0, 7, "a", 1),
+        host_message(CIRCFLOW_CMD_XOFF, 0, 7, xoff, 1),    host_message(CIRCFLOW_CMD_DATA, 0, 7, "b", 1),
+        host_message(CIRCFLOW_CMD_XON, 0, 7, xon, 5),      host_message(CIRCFLOW_CMD_DATA, 0, 7, "c", 1),
+        host_message(CIRCFLOW_CMD_END, 0, 7, "\6", 1),
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        circflow_message message = all[i];
+        circflow_verdict verdict;
+        message.cell_digest = digest;
+        message.cell_digest_len = sizeof(digest);
+        OK(circflow_circuit_receive(other, world.now, away, &message, &verdict));
+    }
+    tick(world.exit);
+    assert_int_equal(host_stats(world.exit).held_bytes, 0);
+    const host_events *events = host_drain(world.exit);
+    assert_int_equal(host_count(events, CIRCFLOW_INSN_DELIVER), 5);
+    const uint8_t commands[] = {CIRCFLOW_CMD_BEGIN, CIRCFLOW_CMD_DATA, CIRCFLOW_CMD_DATA, CIRCFLOW_CMD_DATA,
+                                CIRCFLOW_CMD_END};
+    for (size_t i = 0, at = 0; i < events->count; i++)
+        if (events->at[i].insn.kind == CIRCFLOW_INSN_DELIVER)
+            assert_int_equal(events->at[i].insn.detail.deliver.command, commands[at++]);
+    assert_int_equal(host_set_stats(world.exit, world.exit_set).delivered, 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +566,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_channel_of_the_other_engine_gets_room, setup_run, teardown),
         cmocka_unit_test_setup_teardown(a_leg_elsewhere_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(a_leg_elsewhere_that_was_named_is_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_next_is_not_held, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_link_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_next_outlives_its_set, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_set_that_its_host_closes, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_next_outlives_its_leg, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_own_leg_is_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(it_keeps_the_order_of_other_legs, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_host_that_polls_the_set_gets_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_buffer_that_is_too_small, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stream_goes_straight, setup_run, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

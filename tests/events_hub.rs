@@ -143,6 +143,8 @@ fn messages_that_come_cross_to_the_home() {
         }
         assert_eq!(pair.crossed(AWAY), [up.clone(), vec![]]);
         pair.tick(HOME);
+        // BEGIN is next, so it stays in the link until the host drains.
+        drain(&mut pair.engines[HOME]);
         let [down, came] = pair.crossed(HOME);
         assert_eq!(came, up);
         assert!(down.is_empty() || down == [Command::END], "{down:?}");

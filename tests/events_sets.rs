@@ -213,19 +213,20 @@ fn a_leg_on_another_engine_is_told_of_at_home() {
     assert_eq!(of_leg(&happened), [("LegStep", 6), ("LegLinked", 0), ("LegStep", 3), ("LegStep", 5)]);
     assert!(of_leg(&recorded(&mut engines[1])).is_empty(), "only the home knows the set");
 
-    // What comes there is held at home, even in order; a SWITCH counts there.
+    // What comes there and is next goes straight to the host, what is early is held; a SWITCH counts at home.
     let now = settle(&mut engines);
     engines[1].receive(now, legs[1], &of(Command::DATA, 5, b"x")).unwrap();
     let body = Switch { delta: 2 }.encode();
     engines[1].receive(now, legs[1], &of(Command::CONFLUX_SWITCH, 0, &body)).unwrap();
+    engines[1].receive(now, legs[1], &of(Command::DATA, 5, b"x")).unwrap();
     settle(&mut engines);
     let mut happened = recorded(&mut engines[0]);
-    happened.retain(|event| ["Held", "Released", "SwitchReceived"].contains(&event.name));
+    happened.retain(|event| ["InOrder", "Held", "Released", "SwitchReceived"].contains(&event.name));
     let names: Vec<&str> = happened.iter().map(|event| event.name).collect();
-    assert_eq!(names, ["Held", "SwitchReceived", "Released"]);
-    assert_eq!(happened[0].fields[..4], [("set", set), ("leg", id(legs[1])), ("number", 1), ("missing", 1)]);
+    assert_eq!(names, ["InOrder", "SwitchReceived", "Held"]);
+    assert_eq!(fields(&happened[0], ["set", "leg", "number", "command"]), [set, id(legs[1]), 1, 2]);
     assert_eq!(fields(&happened[1], ["set", "leg", "delta", "number"]), [set, id(legs[1]), 2, 3]);
-    assert_eq!(fields(&happened[2], ["set", "number", "held"]), [set, 1, 0]);
+    assert_eq!(happened[2].fields[..4], [("set", set), ("leg", id(legs[1])), ("number", 4), ("missing", 2)]);
 
     // What goes there is sent, also by a host that only asks where.
     let set_id = Id(set as u64);

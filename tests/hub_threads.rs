@@ -101,7 +101,7 @@ fn send(end: &LinkEnd<u32, u32>, ledger: &Ledger) -> bool {
         Ok(()) => return true,
         Err(NotSent::Full(token)) => ledger.settle(token),
         Err(NotSent::Gone(token)) => {
-            token.into_iter().for_each(|token| ledger.settle(token));
+            ledger.settle(token);
             std::iter::from_fn(|| end.take_back()).for_each(|token| ledger.settle(token));
         }
     }
@@ -114,7 +114,7 @@ fn much_goes_through_a_small_link() {
     const TOKENS: u32 = 100_000;
     let [leg_waker, home_waker] = [(); 2].map(|()| Arc::<Waker>::default());
     let [leg_bell, home_bell] = [&leg_waker, &home_waker].map(|waker| Arc::new(Bell::new(waker.notify())));
-    let (leg, home) = link::<u32, u32>(limits::LINK_ROOM, &leg_bell, Id(1), &home_bell);
+    let (mut leg, mut home) = link::<u32, u32>(limits::LINK_ROOM, &leg_bell, Id(1), &home_bell);
     home.open(Id(2));
     let echo = std::thread::spawn(move || {
         let (mut waiting, mut keys, mut full) = (None, Vec::new(), 0);
@@ -189,7 +189,7 @@ fn a_token_comes_out_once_whoever_goes_first() {
             let (ledger, barrier) = (Arc::clone(&ledger), Arc::clone(&barrier));
             std::thread::spawn(move || {
                 let mut dice = Dice(0x9e37_79b9 + side as u64);
-                for (round, end) in ends.into_iter().enumerate() {
+                for (round, mut end) in ends.into_iter().enumerate() {
                     if round % 16 == 0 {
                         barrier.wait();
                     }
@@ -447,7 +447,7 @@ impl Engine {
 }
 
 /// Reads a little; true when the other end is gone and all has been read.
-fn read(end: &LinkEnd<u32, u32>, last: &mut Option<u32>, world: &World) -> bool {
+fn read(end: &mut LinkEnd<u32, u32>, last: &mut Option<u32>, world: &World) -> bool {
     for _ in 0..8 {
         match end.poll() {
             News::Item(token) => {

@@ -71,7 +71,7 @@ mod hub {
     }
 
     /// Reads until it has `wanted` items or the other end is gone.
-    fn read(at: &Loop, end: &LinkEnd<u8, u8>, wanted: usize) -> Vec<u8> {
+    fn read(at: &Loop, end: &mut LinkEnd<u8, u8>, wanted: usize) -> Vec<u8> {
         let mut got = Vec::new();
         while got.len() < wanted {
             at.sleep();
@@ -99,7 +99,7 @@ mod hub {
                 Ok(()) => {}
                 Err(NotSent::Full(item)) => back.push(item),
                 Err(NotSent::Gone(item)) => {
-                    back.extend(item);
+                    back.push(item);
                     back.extend(std::iter::from_fn(|| end.take_back()));
                 }
             }
@@ -110,13 +110,13 @@ mod hub {
     fn no_news_is_lost() {
         check(|| {
             let (near, far) = (Loop::new(), Loop::new());
-            let (leg, home) = linked(2, &near, &far);
+            let (leg, mut home) = linked(2, &near, &far);
             let sender = thread::spawn(move || {
                 leg.send(1).unwrap();
                 leg.send(2).unwrap();
                 leg
             });
-            assert_eq!(read(&far, &home, 2), [1, 2]);
+            assert_eq!(read(&far, &mut home, 2), [1, 2]);
             sender.join().unwrap();
         });
     }
@@ -165,13 +165,13 @@ mod hub {
     fn what_came_before_the_owner_is_heard() {
         check(|| {
             let (near, far) = (Loop::new(), Loop::new());
-            let (leg, home) = link::<u8, u8>(1, &near.bell, NEAR, &far.bell);
+            let (leg, mut home) = link::<u8, u8>(1, &near.bell, NEAR, &far.bell);
             let sender = thread::spawn(move || {
                 leg.send(1).unwrap();
                 leg
             });
             home.open(FAR);
-            assert_eq!(read(&far, &home, 1), [1]);
+            assert_eq!(read(&far, &mut home, 1), [1]);
             sender.join().unwrap();
         });
     }
@@ -180,7 +180,7 @@ mod hub {
     fn a_writer_that_waits_for_room_is_woken() {
         check(|| {
             let (near, far) = (Loop::new(), Loop::new());
-            let (leg, home) = linked(1, &near, &far);
+            let (leg, mut home) = linked(1, &near, &far);
             let writer = thread::spawn(move || {
                 for item in 1..=2 {
                     while leg.send(item).is_err() {
@@ -189,7 +189,7 @@ mod hub {
                 }
                 leg
             });
-            assert_eq!(read(&far, &home, 2), [1, 2]);
+            assert_eq!(read(&far, &mut home, 2), [1, 2]);
             writer.join().unwrap();
         });
     }
@@ -223,13 +223,13 @@ mod hub {
     fn all_is_read_before_it_is_over() {
         check(|| {
             let (near, far) = (Loop::new(), Loop::new());
-            let (leg, home) = linked(2, &near, &far);
+            let (leg, mut home) = linked(2, &near, &far);
             let writer = thread::spawn(move || {
                 leg.send(1).unwrap();
                 leg.send(2).unwrap();
                 leg.close(9, |left| panic!("{left:?}"));
             });
-            assert_eq!(read(&far, &home, usize::MAX), [1, 2]);
+            assert_eq!(read(&far, &mut home, usize::MAX), [1, 2]);
             assert_eq!(home.peer_gone(), Some(Some(9)));
             writer.join().unwrap();
         });
@@ -265,7 +265,7 @@ mod hub {
     fn an_item_comes_out_once_when_both_ends_go() {
         check(|| {
             let (near, far) = (Loop::new(), Loop::new());
-            let (leg, home) = linked(1, &near, &far);
+            let (leg, mut home) = linked(1, &near, &far);
             let other = thread::spawn(move || {
                 let mut out = Vec::new();
                 send_all(&leg, &[1], &mut out);
@@ -289,7 +289,7 @@ mod hub {
     fn an_item_comes_out_once_when_the_reader_vanishes() {
         check(|| {
             let (near, far) = (Loop::new(), Loop::new());
-            let (leg, home) = linked(1, &near, &far);
+            let (mut leg, home) = linked(1, &near, &far);
             let vanishing = thread::spawn(move || drop(home));
             let mut out = Vec::new();
             send_all(&leg, &[1], &mut out);
@@ -309,7 +309,7 @@ mod hub {
         for dies in [false, true] {
             check(move || {
                 let (near, far) = (Loop::new(), Loop::new());
-                let (leg, home) = link::<u8, u8>(1, &near.bell, NEAR, &far.bell);
+                let (leg, mut home) = link::<u8, u8>(1, &near.bell, NEAR, &far.bell);
                 let other = thread::spawn(move || {
                     let mut out = Vec::new();
                     send_all(&leg, &[1], &mut out);
@@ -383,7 +383,7 @@ mod hub {
             assert!(matches!(home.claim(Role::Exit, &nonce(), FAR), Claim::Ours));
             let Claim::Home(of) = ours.claim(Role::Exit, &nonce(), NEAR) else { panic!() };
             let asking = thread::spawn(move || {
-                if let Ok(end) = ours.join(&of, 1, NEAR) {
+                if let Ok(mut end) = ours.join(&of, 1, NEAR) {
                     // loom's sleepers may wake unasked.
                     while end.poll() == News::Nothing {
                         waker.wait();
@@ -469,7 +469,7 @@ mod hub {
             assert!(matches!(home.claim(Role::Exit, &nonce(), FAR), Claim::Ours));
             let Claim::Home(of) = ours.claim(Role::Exit, &nonce(), NEAR) else { panic!() };
             let Ok(leg) = ours.join(&of, 1, NEAR) else { panic!() };
-            let (_, end) = home.poll_join().unwrap().accept(FAR);
+            let (_, mut end) = home.poll_join().unwrap().accept(FAR);
             budgets.iter_mut().for_each(|budget| budget.ask(4).unwrap());
             let [mut near, mut far] = budgets;
             near.hold_crossing(4);

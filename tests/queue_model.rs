@@ -219,7 +219,10 @@ impl Subject for Linked {
     }
 
     fn take(&mut self) -> Option<u64> {
-        match self.far.as_ref()?.poll() {
+        let far = self.far.as_mut()?;
+        let news = far.poll();
+        far.report_read();
+        match news {
             News::Item(item) => Some(*item.0),
             News::Nothing | News::Over(_) => None,
         }

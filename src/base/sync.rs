@@ -4,11 +4,11 @@
 #[cfg(loom)]
 pub use self::checked::Mutex;
 #[cfg(loom)]
-pub use loom::sync::{atomic, Arc};
+pub use loom::sync::{atomic, Arc, MutexGuard as Locked};
 #[cfg(loom)]
 pub use loom::thread::yield_now;
 #[cfg(not(loom))]
-pub use parking_lot::Mutex;
+pub use parking_lot::{Mutex, MutexGuard as Locked};
 #[cfg(not(loom))]
 pub use std::sync::{atomic, Arc};
 #[cfg(not(loom))]

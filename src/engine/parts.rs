@@ -13,7 +13,7 @@ use crate::engine::out::leftover::Aside;
 use crate::engine::spread::message::Crossing;
 use crate::engine::spread::places::HomeLegs;
 use crate::engine::{Config, Lateness};
-use crate::hub::{Ledger, Port, SharedLedger, Spares};
+use crate::hub::{Buffer, Ledger, Port, SharedLedger, Spares};
 use crate::message::Store;
 use crate::padding::{Keys, Machines, Pace, PadderTerms, PaddingEffect};
 use crate::reactor::Marks;
@@ -108,6 +108,8 @@ pub(super) struct Spread {
     pub news: Vec<Id>,
     /// Buffers for bodies that cross.
     pub spares: Spares,
+    /// The body that a drain lends which came straight from a link.
+    pub lent: Option<Buffer>,
 }
 
 impl Time {
@@ -178,6 +180,6 @@ impl Settings {
 
 impl Spread {
     pub fn new() -> Spread {
-        Spread { port: None, home_legs: HomeLegs::default(), news: Vec::new(), spares: Spares::default() }
+        Spread { port: None, home_legs: HomeLegs::default(), news: Vec::new(), spares: Spares::default(), lent: None }
     }
 }

@@ -1,23 +1,22 @@
 //! The link between a leg and the home of its set, when they live on different threads.
 //!
 //! A link has two [`LinkEnd`]s, one with the leg's engine and one with the set's. Each end has an inbox, which the
-//! other end fills: a bounded queue, a flag that says that the inbox's owner is gone, and a ringer. An item is a host's
-//! token or the like, and must come out exactly once, whichever end dies when. So:
+//! other end fills: items, a word that says that the inbox's owner is gone, and a ringer. An item is a host's token or
+//! the like, and must come out exactly once, whichever end dies when. A lock guards the items of an inbox. It is held
+//! for a few steps, none of which calls anybody. A writer takes it for each item. A reader takes it once for all items
+//! that are there: they become its batch, which is its own.
 //!
-//! 1. *Send*: if the reader's flag is set, nothing is put in. Else push; fence; look at the flag again. If it is set
-//!    now, take back what is still in the queue; else ring the reader.
-//! 2. *Die*: set the own flag; fence; take out what is in the own inbox; ring the other end. What this end sent before
-//!    stays there for the other end to read.
-//! 3. *Read*: look at the other end's flag, then pop. If nothing is there, and the flag was set before the pop, nothing
-//!    more will come. The reader then takes back what it has sent and the dead end did not take.
-//! 4. *Full*: mark that the writer waits; fence; push again. A reader that finds its inbox empty: fence; if the mark is
-//!    set, clear it and ring the writer.
+//! 1. *Send*: if the reader is gone, nothing is put in. Else push, and ring if there was nothing to read.
+//! 2. *Die*: mark the own inbox, take out what is in it, ring the other end. What this end sent before stays there for
+//!    the other end to read. An end that is dropped puts its batch back, for the other end.
+//! 3. *Read*: look at the other end's mark, then take the next item. If nothing is there, and the mark was set before,
+//!    nothing more will come. The reader then takes back what it has sent and the dead end did not take.
+//! 4. *Full*: what is in the batch takes room until the reader has said that it is read, which it does when half of the
+//!    room is left of it, at its end, and whenever it goes on to other things. A writer that finds no room says that it
+//!    waits. It is rung when no more than half of the room is taken.
 //!
-//! Why nothing is lost in 1 and 2: one of the two fences comes first. If it is the writer's, the dying end finds the
-//! item; if it is that of the dying end, the writer finds the flag. If both happen, the queue gives the item to only
-//! one of them. Why no writer waits for ever in 4: if the reader's fence comes first, the second push finds room; else
-//! the reader finds the mark. A reader that stops before its inbox is empty rings for itself ([`LinkEnd::ring_self`]),
-//! so it goes on. tests/loom.rs tries all orders of this code, on a queue that orders less than the real one.
+//! One ring for a batch is enough, as a reader that was rung reads until nothing is there. If it stops before, it rings
+//! for itself ([`LinkEnd::ring_self`]), so it goes on. tests/loom.rs tries all orders of this code.
 //!
 //! An end that nobody has taken yet (its circuit waits for the set's home) has no reader, so what was sent to it
 //! belongs to the writer. Two can end this state: the home that takes its end ([`LinkEnd::mark_taken`]), or the leg
@@ -28,26 +27,28 @@
 //! reads to the link, and to the writer's engine ([`crate::base::budget::Returns`]), once for all items that it reads
 //! in a row ([`LinkEnd::report_read`]). What nobody takes is reported when the link is dropped.
 //!
-//! Only one thread at a time uses an end. A flag needs no room, so a death is seen when the queue is full as well
-//! ([`LinkEnd::peer_gone`]).
+//! Only one thread at a time uses an end. A death is seen when there is no room as well ([`LinkEnd::peer_gone`]).
 
 use super::bell::{Bell, Ringer};
-use super::bounded::Bounded;
 use crate::base::budget::Returns;
-use crate::base::sync::atomic::{fence, AtomicBool, AtomicU64, Ordering::*};
-use crate::base::sync::Arc;
+use crate::base::sync::atomic::{AtomicU64, Ordering::*};
+use crate::base::sync::{Arc, Locked, Mutex};
 use crate::base::Id;
 use crate::queue::{Sink, TrySend};
-use std::cell::Cell;
+use std::collections::VecDeque;
 
 /// One end of a link: it reads `I` and writes `O`. If it is dropped without [`LinkEnd::close`], it counts as closed
-/// without a reason, and what is in its inbox stays for the other end to take back.
+/// without a reason, and what it has not read stays for the other end to take back.
 pub struct LinkEnd<I: Cargo, O: Cargo> {
     inbox: Arc<Inbox<I>>,
     /// The other end's inbox.
     outbox: Arc<Inbox<O>>,
+    /// Items that were taken out of the inbox, and are still to be read.
+    batch: VecDeque<I>,
+    /// So many of them are still to be read, as far as the writer knows.
+    said: usize,
     /// The cost of what was read, as far as the other end has not been told.
-    read: Cell<u64>,
+    read: u64,
     closed: bool,
 }
 
@@ -61,20 +62,27 @@ pub trait Cargo {
 
 /// The items that one end reads and the other end writes.
 struct Inbox<T: Cargo> {
-    items: Bounded<T>,
+    items: Mutex<Items<T>>,
+    /// As many items may wait to be read.
+    room: usize,
     /// The cost of all items taken out so far; only the reader changes it.
     taken: AtomicU64,
     /// The account of the engine that writes here.
     returns: Arc<Returns>,
-    /// When no more items than this are left, a waiting writer may go on.
-    low: usize,
-    /// [`HERE`] as long as the owner is there, else its reason for going.
+    /// [`HERE`] as long as the owner is there, else its reason for going. It changes under the lock of `items`.
     gone: AtomicU64,
-    /// The writer found the queue full and waits to be rung.
-    awaited: AtomicBool,
     /// Whether there is a reader: [`OFFERED`], as long as there is none, then [`TAKEN`] or [`WITHDRAWN`].
     reader: AtomicU64,
     ringer: Arc<Ringer>,
+}
+
+/// What is in an inbox.
+struct Items<T> {
+    waiting: VecDeque<T>,
+    /// Items in the reader's batch, as far as it has said.
+    taken: usize,
+    /// The writer found no room and waits to be rung.
+    awaited: bool,
 }
 
 /// The result of a look into the inbox.
@@ -93,9 +101,8 @@ pub enum News<T> {
 pub enum NotSent<T> {
     /// There is no room. The bell rings when there is. The item is the caller's.
     Full(T),
-    /// The other end is gone. The item is the caller's; or [`LinkEnd::take_back`] returns it, unless the other end took
-    /// it as it died.
-    Gone(Option<T>),
+    /// The other end is gone. The item is the caller's.
+    Gone(T),
 }
 
 /// An item that a closed end leaves behind.
@@ -123,7 +130,7 @@ pub fn link<A: Cargo, B: Cargo>(
 impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
     fn new(inbox: &Arc<Inbox<I>>, outbox: &Arc<Inbox<O>>) -> Self {
         let (inbox, outbox) = (Arc::clone(inbox), Arc::clone(outbox));
-        LinkEnd { inbox, outbox, read: Cell::new(0), closed: false }
+        LinkEnd { inbox, outbox, batch: VecDeque::new(), said: 0, read: 0, closed: false }
     }
 
     /// Takes the second end, whose holder will read it or close it. False when the first end was closed before: it has
@@ -139,43 +146,96 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
     }
 
     /// Sends an item, behind all others.
+    #[inline]
     pub fn send(&self, item: O) -> Result<(), NotSent<O>> {
-        let outbox = &self.outbox;
-        if outbox.gone.load(Acquire) != HERE {
-            return Err(NotSent::Gone(Some(item)));
+        let outbox = &*self.outbox;
+        let mut items = outbox.items.lock();
+        if outbox.gone.load(Relaxed) != HERE {
+            return Err(NotSent::Gone(item));
         }
-        if let Err(item) = outbox.items.push(item) {
-            outbox.awaited.store(true, Relaxed);
-            fence(SeqCst);
-            if let Err(item) = outbox.items.push(item) {
-                return Err(NotSent::Full(item));
-            }
-            outbox.awaited.store(false, Relaxed);
+        let before = items.waiting.len();
+        if before + items.taken >= outbox.room {
+            items.awaited = true;
+            return Err(NotSent::Full(item));
         }
-        fence(SeqCst);
-        if outbox.gone.load(Acquire) != HERE {
-            return Err(NotSent::Gone(None));
+        items.waiting.push_back(item);
+        drop(items);
+        if before == 0 {
+            Ringer::ring(&outbox.ringer);
         }
-        Ringer::ring(&outbox.ringer);
         Ok(())
     }
 
     /// The next item from the other end.
-    pub fn poll(&self) -> News<I> {
-        let inbox = &self.inbox;
-        let over = self.peer_gone();
-        let Some(item) = inbox.items.pop() else {
-            self.report_read();
-            fence(SeqCst);
-            self.wake_writer();
-            return over.map_or(News::Nothing, News::Over);
-        };
-        self.read.set(self.read.get() + item.cost());
-        // Before the inbox is empty, if the mark is seen: then the writer fills it while the reader works.
-        if inbox.awaited.load(Relaxed) && inbox.items.len() <= inbox.low {
-            self.wake_writer();
+    #[inline]
+    pub fn poll(&mut self) -> News<I> {
+        if self.batch.is_empty() {
+            let over = self.peer_gone();
+            if !self.fetch() {
+                self.report_read();
+                return over.map_or(News::Nothing, News::Over);
+            }
+        }
+        let Some(item) = self.batch.pop_front() else { return News::Nothing };
+        self.read += item.cost();
+        // Before the batch is read: then the writer goes on while the reader works.
+        if self.batch.len() == self.inbox.room / 2 {
+            self.say_read();
         }
         News::Item(item)
+    }
+
+    /// The item that [`LinkEnd::poll`] would return next, if there is one.
+    #[inline]
+    pub fn peek_mut(&mut self) -> Option<&mut I> {
+        if self.batch.is_empty() {
+            self.fetch();
+        }
+        self.batch.front_mut()
+    }
+
+    /// Drops the item that [`LinkEnd::peek_mut`] has found, as it was handled there. True when half of the room is left
+    /// to be read: a good moment to [report](LinkEnd::report_read).
+    #[inline(always)]
+    pub fn drop_next(&mut self, cost: u64) -> bool {
+        self.batch.pop_front();
+        self.read += cost;
+        let is_half = self.batch.len() == self.inbox.room / 2;
+        if is_half {
+            self.say_read();
+        }
+        is_half
+    }
+
+    /// Takes all that waits into the batch, which has been read. False when nothing does.
+    #[inline(never)]
+    fn fetch(&mut self) -> bool {
+        let mut items = self.inbox.items.lock();
+        std::mem::swap(&mut items.waiting, &mut self.batch);
+        self.said = self.batch.len();
+        self.make_room(items)
+    }
+
+    /// Says how much of the batch is still to be read.
+    #[cold]
+    #[inline(never)]
+    fn say_read(&mut self) {
+        self.said = self.batch.len();
+        let items = self.inbox.items.lock();
+        self.make_room(items);
+    }
+
+    /// Says how much of the batch is still to be read, and wakes a writer that may go on. False when that is nothing.
+    #[inline(always)]
+    fn make_room(&self, mut items: Locked<'_, Items<I>>) -> bool {
+        items.taken = self.batch.len();
+        let has_room = items.waiting.len() + items.taken <= self.inbox.room / 2;
+        let wakes = has_room && std::mem::take(&mut items.awaited);
+        drop(items);
+        if wakes {
+            Ringer::ring(&self.outbox.ringer);
+        }
+        !self.batch.is_empty()
     }
 
     /// The other end's reason for going, once it is gone; the inner `None` when it gave no reason. What it sent before
@@ -190,8 +250,7 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
     /// Takes back, once the other end is gone, the next item that was sent to it and not taken.
     pub fn take_back(&self) -> Option<O> {
         self.peer_gone()?;
-        fence(SeqCst);
-        self.outbox.items.pop()
+        self.outbox.pop()
     }
 
     /// The cost of all items that the other end has taken so far, as far as it has told.
@@ -199,14 +258,23 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
         self.outbox.taken.load(Relaxed)
     }
 
-    /// Tells the other end, and its engine, the cost of what was read since the last call. A reader has to call it
-    /// before it goes on to other things. A [`LinkEnd::poll`] that finds nothing does it too.
-    pub fn report_read(&self) {
-        let read = self.read.take();
+    /// The cost of what was read, as far as the other end has not been told.
+    pub fn unreported(&self) -> u64 {
+        self.read
+    }
+
+    /// Tells the other end, and its engine, what was read since the last call: there is room for as many, and they cost
+    /// the writer's engine nothing any more. A reader has to call it before it goes on to other things. A
+    /// [`LinkEnd::poll`] that finds nothing does it too.
+    pub fn report_read(&mut self) {
+        let read = std::mem::take(&mut self.read);
         if read > 0 {
             let taken = &self.inbox.taken;
             taken.store(taken.load(Relaxed).wrapping_add(read), Relaxed);
             self.inbox.returns.report_taken(read);
+        }
+        if self.said != self.batch.len() {
+            self.say_read();
         }
     }
 
@@ -223,16 +291,16 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
     /// Closes this end, with a reason for the other end, and hands out what nobody will read.
     pub fn close(mut self, reason: u32, mut left: impl FnMut(Left<I, O>)) {
         self.closed = true;
-        self.die(REASONS + u64::from(reason));
-        if self.mark_taken() {
-            while let Some(item) = self.inbox.items.pop() {
-                self.read.set(self.read.get() + item.cost());
-                left(Left::Unread(item));
-            }
+        self.die(REASONS + u64::from(reason), VecDeque::new());
+        let (batch, is_reader) = (std::mem::take(&mut self.batch), self.mark_taken());
+        let waiting = std::iter::from_fn(|| if is_reader { self.inbox.pop() } else { None });
+        for item in batch.into_iter().chain(waiting) {
+            self.read += item.cost();
+            left(Left::Unread(item));
         }
         self.report_read();
         let withdrawn = self.withdraw();
-        while let Some(item) = if withdrawn { self.outbox.items.pop() } else { self.take_back() } {
+        while let Some(item) = if withdrawn { self.outbox.pop() } else { self.take_back() } {
             left(Left::Unsent(item));
         }
         Ringer::ring(&self.outbox.ringer);
@@ -243,26 +311,23 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
         self.outbox.reader.compare_exchange(OFFERED, WITHDRAWN, AcqRel, Acquire).is_ok()
     }
 
-    fn die(&self, gone: u64) {
+    /// Marks the own inbox, in which `batch` comes first again.
+    fn die(&self, gone: u64, mut batch: VecDeque<I>) {
+        let mut items = self.inbox.items.lock();
+        batch.append(&mut items.waiting);
+        items.waiting = batch;
         self.inbox.gone.store(gone, Release);
-        fence(SeqCst);
-    }
-
-    fn wake_writer(&self) {
-        if self.inbox.awaited.load(Relaxed) && self.inbox.awaited.swap(false, AcqRel) {
-            Ringer::ring(&self.outbox.ringer);
-        }
     }
 }
 
 /// An end is a sink that a backlog can stand before.
 impl<I: Cargo, O: Cargo> Sink<O> for &LinkEnd<I, O> {
+    #[inline]
     fn try_send(&mut self, item: O) -> Result<(), TrySend<O>> {
         match self.send(item) {
-            // The item went as the other end died. It comes back with the others that were not taken.
-            Ok(()) | Err(NotSent::Gone(None)) => Ok(()),
+            Ok(()) => Ok(()),
             Err(NotSent::Full(item)) => Err(TrySend::Full(item)),
-            Err(NotSent::Gone(Some(item))) => Err(TrySend::Closed(item)),
+            Err(NotSent::Gone(item)) => Err(TrySend::Closed(item)),
         }
     }
 
@@ -275,7 +340,8 @@ impl<I: Cargo, O: Cargo> Drop for LinkEnd<I, O> {
     fn drop(&mut self) {
         self.report_read();
         if !self.closed {
-            self.die(NO_REASON);
+            let batch = std::mem::take(&mut self.batch);
+            self.die(NO_REASON, batch);
             Ringer::ring(&self.outbox.ringer);
         }
     }
@@ -284,15 +350,20 @@ impl<I: Cargo, O: Cargo> Drop for LinkEnd<I, O> {
 impl<T: Cargo> Inbox<T> {
     fn new(room: usize, ringer: Arc<Ringer>, returns: &Arc<Returns>, reader: u64) -> Self {
         let [gone, taken, reader] = [HERE, 0, reader].map(AtomicU64::new);
-        let (items, awaited, returns) = (Bounded::new(room), AtomicBool::new(false), Arc::clone(returns));
-        Inbox { items, taken, returns, low: room / 2, gone, awaited, reader, ringer }
+        let items = Mutex::new(Items { waiting: VecDeque::new(), taken: 0, awaited: false });
+        // Without room it would make its two sides wait for each other.
+        Inbox { items, room: room.max(1), taken, returns: Arc::clone(returns), gone, reader, ringer }
+    }
+
+    fn pop(&self) -> Option<T> {
+        self.items.lock().waiting.pop_front()
     }
 }
 
 /// Both ends are gone: reports what nobody took.
 impl<T: Cargo> Drop for Inbox<T> {
     fn drop(&mut self) {
-        let left = std::iter::from_fn(|| self.items.pop()).map(|item| item.cost()).sum();
+        let left = std::iter::from_fn(|| self.pop()).map(|item| item.cost()).sum();
         self.returns.report_lost(left);
     }
 }
@@ -342,7 +413,7 @@ mod tests {
 
     #[test]
     fn full_at_the_cap_not_below_and_rung_when_there_is_room() {
-        let (leg, home, [near, far]) = pair(LINK_ROOM);
+        let (leg, mut home, [near, far]) = pair(LINK_ROOM);
         home.open(Id(2));
         for item in 0..LINK_ROOM as u8 {
             assert_eq!(leg.send(item), Ok(()));
@@ -362,14 +433,14 @@ mod tests {
     #[test]
     fn what_was_sent_is_read_before_it_is_over() {
         for reason in [0, 7, u32::MAX] {
-            let (leg, home, _) = pair(4);
+            let (leg, mut home, _) = pair(4);
             leg.send(1).unwrap();
             home.send(2).unwrap();
             let mut rest = Vec::new();
             leg.close(reason, |left| rest.push(left));
             assert_eq!(rest, [Left::Unread(2)]);
             assert_eq!(home.peer_gone(), Some(Some(reason)), "at once");
-            assert_eq!(home.send(3), Err(NotSent::Gone(Some(3))));
+            assert_eq!(home.send(3), Err(NotSent::Gone(3)));
             assert_eq!((home.poll(), home.poll()), (News::Item(1), News::Over(Some(reason))));
             assert_eq!(home.take_back(), None, "the other end took it");
         }
@@ -377,7 +448,7 @@ mod tests {
 
     #[test]
     fn a_dropped_end_leaves_what_it_had_not_read() {
-        let (leg, home, [near, _]) = pair(1);
+        let (mut leg, home, [near, _]) = pair(1);
         leg.send(1).unwrap();
         assert_eq!(leg.take_back(), None, "not while there is someone to read it");
         drop(home);
@@ -387,7 +458,7 @@ mod tests {
 
     #[test]
     fn a_death_is_seen_through_a_full_queue() {
-        let (leg, home, [_, far]) = pair(1);
+        let (leg, mut home, [_, far]) = pair(1);
         home.open(Id(2));
         leg.send(1).unwrap();
         leg.send(2).unwrap_err();
@@ -415,7 +486,7 @@ mod tests {
     fn what_was_sent_to_an_end_that_nobody_took_is_its_writers() {
         let offered = || link::<u8, u8>(2, &bell(), Id(1), &bell());
         let mut rest = Vec::new();
-        let (leg, home) = offered();
+        let (leg, mut home) = offered();
         leg.send(1).unwrap();
         leg.close(0, |left| rest.push(left));
         assert_eq!(rest, [Left::Unsent(1)], "at once, as the home may go without having looked");
@@ -448,7 +519,7 @@ mod tests {
     #[test]
     fn what_is_taken_is_told_once_for_all_that_was_read() {
         let bells = [bell(), bell()];
-        let (leg, home) = link::<u16, u16>(4, &bells[0], Id(1), &bells[1]);
+        let (leg, mut home) = link::<u16, u16>(4, &bells[0], Id(1), &bells[1]);
         home.open(Id(2));
         let told = |at: usize| bells[at].returns.unsettled();
         (1..=3).for_each(|item| leg.send(10 * item).unwrap());

@@ -15,7 +15,6 @@
 //! list. The engine floor defines what crosses ([`Traffic`]).
 
 mod bell;
-mod bounded;
 mod link;
 mod memory;
 mod port;
@@ -340,7 +339,8 @@ mod tests {
         let hub = hub();
         let [a, b] = [1, 2].map(|tag| join(&hub, tag));
         claim(&a, Role::Exit, 7, 10);
-        let [taken, refused, dropped] = [31, 32, 33].map(|id| b.join(&home(&b, 7), "LINK", Id(id)).ok().unwrap());
+        let [mut taken, mut refused, mut dropped] =
+            [31, 32, 33].map(|id| b.join(&home(&b, 7), "LINK", Id(id)).ok().unwrap());
         taken.send(1).unwrap();
         refused.send(2).unwrap();
         let mut keys = Vec::new();
@@ -348,7 +348,7 @@ mod tests {
         assert_eq!(keys, [Id::NONE], "circuits that want to be legs");
         let first = a.poll_join().unwrap();
         assert_eq!((first.set, first.request), (Id(10), "LINK"));
-        let (_, end) = first.accept(Id(41));
+        let (_, mut end) = first.accept(Id(41));
         let mut left = Vec::new();
         a.poll_join().unwrap().refuse(6, |rest| left.push(rest));
         drop(a.poll_join().unwrap());

@@ -1,7 +1,6 @@
 //! An engine's membership of a hub.
 
 use super::bell::{Bell, Notify, Ringer};
-use super::bounded::Bounded;
 use super::link::link;
 use super::memory::{self, Ledger, SharedLedger, Victim};
 use super::spares::Spares;
@@ -9,10 +8,11 @@ use super::{Claim, Home, HomeEnd, Left, LegEnd, Shared, Traffic};
 use crate::base::budget::{Budget, Process, Returns};
 use crate::base::purse::Common;
 use crate::base::sync::atomic::{fence, AtomicBool, AtomicU64, Ordering::*};
-use crate::base::sync::Arc;
+use crate::base::sync::{Arc, Mutex};
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::Role;
 use crate::wire::conflux::Nonce;
+use std::collections::VecDeque;
 
 /// An engine's access to the hub, for the engine's thread. Dropping it leaves the hub: the other engines see that at
 /// once, its nonces are free, and its host is not woken any more.
@@ -29,7 +29,7 @@ pub(super) struct Member<T: Traffic> {
     pub(super) ledger: Arc<Ledger>,
     gone: AtomicBool,
     bell: Arc<Bell>,
-    joins: Bounded<Join<T>>,
+    joins: Mutex<VecDeque<Join<T>>>,
     /// Rings for `joins`, and for victims that other engines have named here.
     ringer: Arc<Ringer>,
     /// Bytes that victims named here are to give back.
@@ -90,13 +90,7 @@ impl<T: Traffic> Port<T> {
         }
         let (near, far) = link(limits::LINK_ROOM, &self.member.bell, circuit, &member.bell);
         let join = Join { set: home.set, request, end: far };
-        member.joins.push(join).map_err(|_| JoinError::Full)?;
-        fence(SeqCst);
-        if member.is_gone() {
-            // The home may have looked for requests for the last time before this one came in.
-            member.refuse_all();
-            return Err(JoinError::Gone);
-        }
+        member.ask(join)?;
         Ringer::ring(&member.ringer);
         Ok(near)
     }
@@ -104,7 +98,7 @@ impl<T: Traffic> Port<T> {
     /// The next circuit that wants to be a leg here. News of such circuits comes under [`Id::NONE`]. A circuit that has
     /// gone in the meantime is passed over.
     pub fn poll_join(&self) -> Option<Join<T>> {
-        std::iter::from_fn(|| self.member.joins.pop()).find(|join| join.end.mark_taken())
+        std::iter::from_fn(|| self.member.next_join()).find(|join| join.end.mark_taken())
     }
 
     /// Rings for the circuits that want to be legs here: the engine has not looked at all of them, and will go on when
@@ -208,7 +202,7 @@ impl<T: Traffic> Member<T> {
     pub(super) fn new(tag: u16, notify: Notify, process: &Arc<Process>) -> Self {
         let bell = Arc::new(Bell::of(notify, Returns::new(process)));
         let (ringer, ledger) = (Ringer::new(&bell, Id::NONE), Ledger::open(tag));
-        let (gone, joins) = (AtomicBool::new(false), Bounded::new(limits::JOINS_MAX));
+        let (gone, joins) = (AtomicBool::new(false), Mutex::default());
         Member { tag, ledger, gone, bell, joins, ringer, owed: AtomicU64::new(0) }
     }
 
@@ -229,8 +223,26 @@ impl<T: Traffic> Member<T> {
         self.gone.load(Acquire)
     }
 
+    /// Lays a request down, unless there are too many, or the engine has looked for requests for the last time. One
+    /// that is refused is dropped after the lock is free.
+    fn ask(&self, join: Join<T>) -> Result<(), JoinError> {
+        let mut joins = self.joins.lock();
+        if self.is_gone() {
+            return Err(JoinError::Gone);
+        }
+        if joins.len() >= limits::JOINS_MAX {
+            return Err(JoinError::Full);
+        }
+        joins.push_back(join);
+        Ok(())
+    }
+
+    fn next_join(&self) -> Option<Join<T>> {
+        self.joins.lock().pop_front()
+    }
+
     fn refuse_all(&self) {
-        while self.joins.pop().is_some() {}
+        std::iter::from_fn(|| self.next_join()).for_each(drop);
     }
 }
 

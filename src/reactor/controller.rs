@@ -30,6 +30,9 @@ pub struct Controller {
     is_spread: bool,
     /// An instruction to close a leg is queued, and carries the tag that the set had then.
     pub close_waits: bool,
+    /// A bit for each leg elsewhere whose link has a message that was next when it was found there. It is read when
+    /// the READY mark of the set has its turn.
+    unread: u16,
     set: Set,
     /// The streams of the join point; none before the first BEGIN.
     pub streams: Option<Box<Streams>>,
@@ -60,6 +63,13 @@ fn step(bytes: u64) -> u64 {
     bytes / 4
 }
 
+/// The bit of a leg in `unread`.
+fn bit(ix: LegIx) -> u16 {
+    1 << (ix % 16)
+}
+
+const _: () = assert!(limits::LEGS_MAX <= 16);
+
 /// No hop has this number.
 const NO_HOP: u16 = u16::MAX;
 
@@ -81,6 +91,7 @@ impl Controller {
             host_hop: NO_HOP,
             is_spread: false,
             close_waits: false,
+            unread: 0,
             set,
             streams: None,
             params: None,
@@ -190,6 +201,40 @@ impl Controller {
     /// Sets the cost of the messages on their way to legs elsewhere, and the time since which the oldest has waited.
     pub fn crosses(&mut self, bytes: u64, since: Nanos) {
         (self.crossing, self.crossing_since) = (bytes, if bytes == 0 { NEVER } else { since });
+    }
+
+    /// Notes that the message which comes next lies in the link to this leg. True when the caller has to put a READY
+    /// mark into the instruction queue.
+    pub fn mark_unread(&mut self, ix: LegIx) -> bool {
+        self.unread |= bit(ix);
+        self.set.claim_mark()
+    }
+
+    /// Notes that the link to this leg is being read.
+    pub fn note_read(&mut self, ix: LegIx) {
+        self.unread &= !bit(ix);
+    }
+
+    /// True when the link to this leg is to be read when the READY mark has its turn.
+    pub fn is_unread(&self, ix: LegIx) -> bool {
+        self.unread & bit(ix) != 0
+    }
+
+    /// True when a link is to be read when the READY mark has its turn.
+    #[inline(always)]
+    pub fn has_unread(&self) -> bool {
+        self.unread != 0
+    }
+
+    /// The leg whose link is to be read first.
+    #[inline]
+    pub fn unread_leg(&self) -> Option<LegIx> {
+        let first = self.unread.trailing_zeros() as LegIx;
+        if self.unread & (self.unread.wrapping_sub(1)) == 0 {
+            return (self.unread != 0).then_some(first);
+        }
+        let is_next = |&ix: &LegIx| self.is_unread(ix) && self.set.is_in_order(ix);
+        (first..limits::LEGS_MAX as LegIx).find(is_next).or(Some(first))
     }
 
     /// See [`Set::next`].
@@ -377,6 +422,8 @@ delegate_to_set! {
         answer: impl FnOnce(u64, u64)
     ) -> Option<()>;
     fn arrive(change, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store) -> Result<Arrival, Fault>;
+    fn comes_next(look, ix: LegIx) -> bool;
+    fn arrive_next(change, ix: LegIx, now: Nanos) -> u64;
     fn arrive_from_elsewhere(
         change, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store
     ) -> Result<(), Fault>;

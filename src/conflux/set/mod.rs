@@ -12,6 +12,7 @@ mod remember;
 mod send;
 mod stats;
 mod tally;
+mod unread;
 mod words;
 
 use hold::Outbox;

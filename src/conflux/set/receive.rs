@@ -65,8 +65,10 @@ impl Set {
         if !leg.state.is_linked() || leg.received != self.delivered || number >= self.before_held {
             return None;
         }
-        self.delivered = number;
         let tag = leg.tag;
+        leg.received = number;
+        leg.bare = false;
+        self.delivered = number;
         self.touch(ix, now);
         Some((number, tag))
     }
@@ -407,7 +409,7 @@ impl Set {
     /// True when held messages have their turn and no READY mark is in the instruction queue. The caller puts it there.
     #[inline]
     pub fn needs_mark(&mut self) -> bool {
-        self.is_ready() && !std::mem::replace(&mut self.ready_marked, true)
+        self.is_ready() && self.claim_mark()
     }
 
     /// Notes that the READY mark has left the instruction queue.

@@ -92,6 +92,7 @@ impl Engine {
     }
 
     pub(in crate::engine) fn remove_leg(&mut self, set: Id, ix: LegIx, cause: Cause) {
+        self.keep_unread(set);
         let Some(state) = self.sets.get_mut(set) else { return };
         let cause = if cause == Cause::LegLost && state.is_finished() { Cause::Finished } else { cause };
         let leg = state.leg_at(ix);
@@ -109,6 +110,7 @@ impl Engine {
     }
 
     pub(in crate::engine) fn end_set(&mut self, set: Id, cause: Cause) {
+        self.keep_unread(set);
         let Some(state) = self.sets.get_mut(set) else { return };
         state.end(cause, &mut self.held.store, &mut self.out.effects);
         self.apply_effects(set);

@@ -30,7 +30,10 @@ impl Engine {
                     }
                     (ready, None)
                 }
-                Queued::Ready { set } => (self.sets.get(*set).is_some_and(|state| state.is_ready()), Some(*set)),
+                Queued::Ready { set } => {
+                    let state = self.sets.get(*set);
+                    (state.is_some_and(|state| state.is_ready() || state.has_unread()), Some(*set))
+                }
                 Queued::Leftover => (self.leftover_waits(&mut budget), None),
                 &mut Queued::Channel { channel } => (self.turn_waits(channel), None),
                 &mut Queued::Released { circuit, set, lane, number, .. } => {

@@ -35,6 +35,7 @@ impl Engine {
     /// Takes the next message of one set whose turn has come; true when `taker` has one.
     #[inline(always)]
     pub fn set_poll_into(&mut self, set: Id, bodies: &mut impl Bodies, taker: &mut impl Taker) -> Result<bool, Error> {
+        self.keep_unread(set);
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         if !state.is_ready() {
             if state.is_noted() {
@@ -54,6 +55,7 @@ impl Engine {
     /// Takes up to `cap` messages of one set whose turn has come, as long as they are tokens.
     #[inline(always)]
     pub fn set_poll_tokens(&mut self, set: Id, cap: usize, mut take: impl FnMut(u64)) -> Result<(), Error> {
+        self.keep_unread(set);
         let Some(state) = self.sets.get_mut(set) else { return Err(self.sets.reason(set).into()) };
         if state.params().is_some() {
             return Err(Misuse::IsRun.into());
@@ -88,6 +90,9 @@ impl Engine {
         taker: &mut impl Taker,
     ) -> Result<bool, TooSmall> {
         let Some(state) = self.sets.get_mut(set) else { return Ok(false) };
+        if state.has_unread() && !state.is_ready() {
+            return self.take_unread(set, bodies, taker);
+        }
         if state.params().is_some() {
             return self.take_ready_run(set, bodies, taker);
         }
@@ -140,7 +145,9 @@ impl Engine {
         let now = self.time.clock.latest();
         for _ in 0..limits::FREED_STEP {
             let Some(state) = self.sets.get_mut(set) else { return Ok(false) };
-            let Some(delivery) = state.next(&mut self.held.store, bodies)? else { return Ok(false) };
+            let Some(delivery) = state.next(&mut self.held.store, bodies)? else {
+                return if state.has_unread() { self.take_unread(set, bodies, taker) } else { Ok(false) };
+            };
             let (hop, set_tag) = (state.join_hop(), state.terms().tag);
             if self.events.wants(Class::Messages) {
                 note_released(&mut self.events, self.time.clock.latest(), set, state);
@@ -180,7 +187,14 @@ impl Engine {
 
     /// Hands a message of a set that circflow runs to its stream, and makes the instruction; none when only circflow
     /// reads it.
-    fn hand_on(&mut self, set: Id, hop: u8, set_tag: u64, delivery: &Delivery, body: &[u8]) -> Option<Instruction> {
+    pub(in crate::engine) fn hand_on(
+        &mut self,
+        set: Id,
+        hop: u8,
+        set_tag: u64,
+        delivery: &Delivery,
+        body: &[u8],
+    ) -> Option<Instruction> {
         let &Delivery { command, stream_id, len, leg, tag, token, .. } = delivery;
         let message = StreamMessage { command, stream_id, hop, len, body };
         let verdict = Verdict::of(VerdictKind::Deliver, leg, tag);

@@ -86,6 +86,9 @@ impl Engine {
         message: &Message<'_>,
         cell_digest: &[u8],
     ) -> Result<Verdict, Error> {
+        if let Some(verdict) = self.cross_data_quick(id, message) {
+            return Ok(verdict);
+        }
         self.acknowledge(id, message.hop, cell_digest);
         if self.circuits.get(id).is_some_and(|circuit| circuit.place == Place::Away) {
             return self.cross_to_home(id, message, false);

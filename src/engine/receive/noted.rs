@@ -12,7 +12,7 @@ impl Engine {
     /// A message came in order, and goes to the host or to its stream.
     #[cold]
     #[inline(never)]
-    pub(super) fn note_in_order(&mut self, set: Id, leg: Id, number: u64, command: Command) {
+    pub(in crate::engine) fn note_in_order(&mut self, set: Id, leg: Id, number: u64, command: Command) {
         self.note_in_order_here(set, leg, number, command);
     }
 

@@ -6,12 +6,13 @@ use crate::conflux::{Cause, Fault, Report};
 use crate::congestion::{mirror, Snapshot};
 use crate::engine::out::insn::Queued;
 use crate::engine::padding::Watcher;
+use crate::engine::slot::Apart;
 use crate::engine::spread::membership::BLANK;
-use crate::engine::spread::message::{cause_of, token_down, Crossed, Crossing, Down, Request, Up, ENDED};
+use crate::engine::spread::message::{cause_of, cost_with, token_down, Crossed, Crossing, Down, Request, Up, ENDED};
 use crate::engine::spread::places::{Away, Way};
-use crate::engine::{Blocked, Engine, Error, Misuse, Place, Verdict, VerdictKind};
+use crate::engine::{Blocked, Circuit, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::event::{Class, Event, Events};
-use crate::hub::{Cargo, Home, JoinError, Left, News};
+use crate::hub::{Cargo, Home, JoinError, Left, News, NotSent};
 use crate::message::{Lane, Message, COPY_COST};
 use crate::queue::{Backlog, Pushed, Refused};
 use crate::reactor::{FeedChange, Side};
@@ -105,6 +106,36 @@ impl Engine {
         Ok(Verdict::of(kind, id, tag))
     }
 
+    /// The common case of DATA on our circuit, in one look at the circuit: it is due no SENDME, and the link has room.
+    /// None, and nothing is changed, in any other case.
+    #[inline(always)]
+    pub(in crate::engine) fn cross_data_quick(&mut self, id: Id, message: &Message<'_>) -> Option<Verdict> {
+        let now = self.time.clock.latest();
+        let Circuit { place: Place::Away, config, reactor: Some(reactor), padding: None, apart: Some(apart) } =
+            self.circuits.get_mut(id)?
+        else {
+            return None;
+        };
+        let Apart { away: Some(away), standing: Some(standing), .. } = &mut **apart else { return None };
+        let cost = cost_with(message.token);
+        let acks = reactor.ends.counting::<true>(message.hop)?;
+        let budget = self.held.store.budget_mut();
+        if !budget.has_room(cost) || away.backlog.has_pending() || self.events.wants(Class::Hub) {
+            return None;
+        }
+        let crossed = Crossed::new(message, &mut self.spread.spares);
+        if let Err(NotSent::Full(up) | NotSent::Gone(up)) = away.end.send(Up::Message(crossed)) {
+            up.recycle(&mut self.spread.spares);
+            return None;
+        }
+        acks.data();
+        budget.hold_crossing(cost);
+        away.look(now);
+        away.way.put(cost, now);
+        standing.grew(reactor.held_bytes() + away.bytes(), now);
+        Some(Verdict::of(VerdictKind::Held, id, config.tag))
+    }
+
     /// Tells the home of a BEGIN_DIR that came on our circuit: the set sends the END.
     pub(in crate::engine) fn refuse_directory_away(&mut self, id: Id, stream_id: u16) -> Result<Verdict, Error> {
         let tag = self.circuits.lookup(id)?.config.tag;
@@ -130,40 +161,40 @@ impl Engine {
         Ok(())
     }
 
+    #[inline(always)]
     fn send_home_quietly(&mut self, id: Id, up: Up) -> Result<(), Error> {
-        let (marks, cost, now) = (self.settings.marks, up.cost(), self.time.clock.latest());
+        let (cost, now) = (up.cost(), self.time.clock.latest());
         if let Err(fault) = self.ensure_room(id, cost) {
             return Err(self.fault(id, fault));
         }
-        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away_mut()) else {
-            return Err(Misuse::NotALeg.into());
-        };
-        self.held.store.budget_mut().hold_crossing(cost);
+        let Some(circuit) = self.circuits.get_mut(id) else { return Err(Misuse::NotALeg.into()) };
+        let Some(away) = circuit.away_mut() else { return Err(Misuse::NotALeg.into()) };
         away.look(now);
-        away.way.put(cost, now);
-        let pushed = away.backlog.push(&mut &away.end, up);
-        if pushed.is_err() {
-            away.way.undo(cost);
-            self.held.store.budget_mut().release_crossing(cost);
-        } else {
-            self.grew(id);
-        }
-        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away_mut()) else {
-            return Err(Misuse::NotALeg.into());
-        };
-        match pushed {
-            Ok(Pushed::Through) => Ok(()),
-            Ok(Pushed::Kept) => {
-                let waiting = away.backlog.len();
-                if waiting >= marks.high as usize && !away.paused {
-                    away.paused = true;
-                    self.tell_source(id, Side::Back, FeedChange::Pause, waiting as u32);
+        match away.backlog.push(&mut &away.end, up) {
+            Ok(pushed) => {
+                away.way.put(cost, now);
+                circuit.grew(id, &self.held.ledger, now);
+                self.held.store.budget_mut().hold_crossing(cost);
+                if pushed == Pushed::Kept {
+                    self.pause_source_of_leg(id);
                 }
                 Ok(())
             }
             Err(Refused::Full(_)) => Err(self.fault(id, Fault::EdgeOverrun)),
             // The news that the home has gone follows.
             Err(Refused::Closed(_)) => Err(Blocked::Gone.into()),
+        }
+    }
+
+    /// Tells the source of a leg to pause when so much waits for the home.
+    #[cold]
+    #[inline(never)]
+    fn pause_source_of_leg(&mut self, id: Id) {
+        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away_mut()) else { return };
+        let waiting = away.backlog.len();
+        if waiting >= self.settings.marks.high as usize && !away.paused {
+            away.paused = true;
+            self.tell_source(id, Side::Back, FeedChange::Pause, waiting as u32);
         }
     }
 

@@ -1,18 +1,18 @@
 //! Sets over several engines (B1): how an engine joins and leaves a hub, handles its news, and finds the set of a LINK.
 //!
 //! A set lives on the engine that saw its first LINK, its home. Messages that come on a leg of another engine cross to
-//! the home in the leg's order and are held there until they are taken; messages that the set sends on that leg cross
-//! the other way. [`crate::hub`] carries them; `leg_side` is the end at the leg, `set_side` the end at the set.
+//! the home in the leg's order. One that is next goes straight to the host (`straight`), others are held there until
+//! their turn. Messages that the set sends on that leg cross the other way. [`crate::hub`] carries them; `leg_side` is
+//! the end at the leg, `set_side` the end at the set.
 
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::{Cause, Fault, Role};
 use crate::engine::spread::message::{reason, token_down, token_up, Crossing, Down, Up, ENDED};
-use crate::engine::spread::places::{Away, HomeLeg, Way};
+use crate::engine::spread::places::{Away, HomeLeg};
 use crate::engine::{Blocked, Engine, Error, LinkStep, Place};
 use crate::event::Event;
 use crate::hub::{Cargo, Claim, Hub, Join, Left, NotAdmitted, Notify};
 use crate::message::Token;
-use crate::queue::Backlog;
 use crate::wire::conflux::Link;
 use crate::wire::Command;
 
@@ -107,7 +107,7 @@ impl Engine {
             } else if self.circuits.is_ours(key) {
                 self.take_home_news(key);
             } else {
-                self.take_leg_news(key, now);
+                self.take_leg_news(key, now, true);
             }
         }
         self.spread.news = keys;
@@ -121,7 +121,7 @@ impl Engine {
             // An engine that takes the place of one that went uses the same ids again. So the news of the earlier link
             // comes first: at most what a link has room for, and then its end.
             for _ in 0..2 {
-                self.take_leg_news(id, now);
+                self.take_leg_news(id, now, false);
             }
             self.take_join(join, now);
         }
@@ -162,17 +162,7 @@ impl Engine {
         let id = request.circuit;
         self.note_step(set, ix, LinkStep::LinkReceived);
         let (request, end) = join.accept(id);
-        self.spread.home_legs.insert(HomeLeg {
-            id,
-            tag: request.tag,
-            set,
-            ix,
-            end,
-            backlog: Backlog::new(limits::HOME_BACKLOG_MAX),
-            reader: request.mirror,
-            committed: 0,
-            way: Way::default(),
-        });
+        self.spread.home_legs.insert(HomeLeg::new(set, ix, request, end));
         self.update_ways();
         self.report_leg_elsewhere(id);
         self.apply_effects(set);
@@ -187,6 +177,7 @@ impl Engine {
             Err(theirs) => self.held.store.budget_mut().adopt(theirs),
         };
         for leg in self.spread.home_legs.all() {
+            count(Err(leg.unadopted()));
             let HomeLeg { end, mut backlog, .. } = leg;
             let mut left = |one: Left<Up, Down>| {
                 count(cost(&one));

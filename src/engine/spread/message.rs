@@ -4,7 +4,7 @@ use crate::base::{Hops, Id, Nanos};
 use crate::conflux::Cause;
 use crate::congestion::{Params, Reader};
 use crate::hub::{Buffer, Cargo, Left, Spares, Traffic};
-use crate::message::{Message, Token, COPY_COST, TOKEN_COST_MIN};
+use crate::message::{Delivery, Message, Token, COPY_COST, TOKEN_COST_MIN};
 use crate::wire::conflux::{Link, Switch};
 use crate::wire::fault::Fault;
 use crate::wire::Command;
@@ -104,6 +104,37 @@ impl Crossed {
         Message { command: self.command, hop, stream_id: self.stream_id, body, token: self.token }
     }
 
+    /// Its body where it lies; nothing with a token.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        let bytes = self.bytes.as_ref().and_then(|bytes| bytes.get(..usize::from(self.len)));
+        bytes.unwrap_or_default()
+    }
+
+    /// Stream id.
+    #[inline]
+    pub fn stream_id(&self) -> u16 {
+        self.stream_id
+    }
+
+    /// Length of the body in bytes.
+    #[inline]
+    pub fn body_len(&self) -> u16 {
+        self.len
+    }
+
+    /// Takes the buffer with its body out, if it has one.
+    #[inline]
+    pub fn take_buffer(&mut self) -> Option<Buffer> {
+        self.bytes.take()
+    }
+
+    /// The message as the host gets it, with this number.
+    pub fn delivery(&self, number: u64, leg: Id, tag: u64) -> Delivery {
+        let &Crossed { command, stream_id, len, token, .. } = self;
+        Delivery { number, leg, tag, command, stream_id, body_len: self.bytes().len() as u16, len, token }
+    }
+
     /// Gives the buffer back for another message, once this one has been handled.
     #[inline]
     pub fn recycle(self, spares: &mut Spares) {
@@ -117,13 +148,19 @@ impl Crossed {
 
     /// What it costs to hold, in bytes, on either engine.
     pub fn cost(&self) -> u64 {
-        self.token.map_or(COPY_COST, |token| token.cost.max(TOKEN_COST_MIN)).into()
+        cost_with(self.token)
     }
 
     /// The host's token, if it has one.
     pub fn token(&self) -> Option<Token> {
         self.token
     }
+}
+
+/// What a message costs to hold, with this token or a body.
+#[inline]
+pub fn cost_with(token: Option<Token>) -> u64 {
+    token.map_or(COPY_COST, |token| token.cost.max(TOKEN_COST_MIN)).into()
 }
 
 impl Cargo for Up {
@@ -145,6 +182,13 @@ impl Cargo for Down {
 }
 
 impl Up {
+    /// See [`Crossed::recycle`].
+    pub fn recycle(self, spares: &mut Spares) {
+        if let Up::Message(message) = self {
+            message.recycle(spares);
+        }
+    }
+
     /// The relay command of the message in it, or of the one that it tells of.
     pub fn command(&self) -> Command {
         match self {

@@ -5,3 +5,4 @@ pub(super) mod membership;
 pub(super) mod message;
 pub(super) mod places;
 pub(super) mod set_side;
+pub(super) mod straight;

@@ -2,10 +2,10 @@
 //! of its sets.
 
 use crate::base::time::NEVER;
-use crate::base::{Id, Nanos};
+use crate::base::{limits, Budget, Id, Nanos};
 use crate::conflux::{Cause, LegIx, Reach, Report};
 use crate::congestion::{Publisher, Reader};
-use crate::engine::spread::message::{reason, Crossing, Down, Up, LOST};
+use crate::engine::spread::message::{reason, Crossing, Down, Request, Up, LOST};
 use crate::hub::{HomeEnd, LegEnd};
 use crate::queue::Backlog;
 use crate::wire::conflux::Link;
@@ -108,6 +108,41 @@ pub(in crate::engine) struct HomeLeg {
     /// DATA cells sent on it.
     pub committed: u64,
     pub way: Way,
+    /// As many items of the link may be read before other things have their turn.
+    pub turns: u32,
+    /// The cost of what was read, and held here, since the leg's engine was told.
+    adopted: u64,
+}
+
+impl HomeLeg {
+    /// A circuit that was accepted as a leg of a set.
+    pub fn new(set: Id, ix: LegIx, request: Request, end: HomeEnd<Crossing>) -> HomeLeg {
+        let Request { circuit: id, tag, mirror: reader, .. } = request;
+        let (backlog, way) = (Backlog::new(limits::HOME_BACKLOG_MAX), Way::default());
+        HomeLeg { id, tag, set, ix, end, backlog, reader, committed: 0, way, turns: 0, adopted: 0 }
+    }
+
+    /// The cost of what was read and the budget has not taken over.
+    pub fn unadopted(&self) -> u64 {
+        self.end.unreported().saturating_sub(self.adopted)
+    }
+
+    /// Takes over the cost of an item that was read.
+    pub fn adopt(&mut self, cost: u64, budget: &mut Budget) {
+        budget.adopt(cost);
+        self.adopted += cost;
+    }
+
+    /// Takes over the cost of all that was read, and tells the leg's engine of it. Both at once, so that the engines
+    /// agree about what is reserved.
+    #[cold]
+    #[inline(never)]
+    pub fn settle(&mut self, budget: &mut Budget) {
+        budget.adopt(self.unadopted());
+        self.adopted = 0;
+        self.end.report_read();
+        budget.tidy();
+    }
 }
 
 /// All legs elsewhere of our sets. The place of a leg names its timer.
@@ -121,12 +156,20 @@ pub(in crate::engine) struct HomeLegs {
 }
 
 impl HomeLegs {
+    #[inline(always)]
     pub fn find(&mut self, id: Id) -> Option<(u32, &mut HomeLeg)> {
         let is_last = self.at(self.last).is_some_and(|leg| leg.id == id);
         if !is_last {
-            self.last = *self.by_id.get(&id)?;
+            self.look_up(id)?;
         }
         Some((self.last, self.places.get_mut(self.last as usize)?.as_mut()?))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_up(&mut self, id: Id) -> Option<()> {
+        self.last = *self.by_id.get(&id)?;
+        Some(())
     }
 
     pub fn look(&self, id: Id) -> Option<&HomeLeg> {

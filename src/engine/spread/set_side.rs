@@ -3,6 +3,7 @@
 use crate::base::{limits, Id, Nanos};
 use crate::conflux::set::Plan;
 use crate::conflux::{Cause, Fault, LegIx, Report};
+use crate::engine::out::insn::Queued;
 use crate::engine::out::verdict::END_NOT_DIRECTORY;
 use crate::engine::spread::leg_side::note_in;
 use crate::engine::spread::membership::BLANK;
@@ -23,7 +24,10 @@ impl Engine {
         let Some((place, leg)) = self.spread.home_legs.remove(id) else { return };
         self.update_ways();
         self.time.alarms.cancel_elsewhere(place);
-        let HomeLeg { end, mut backlog, .. } = leg;
+        let unadopted = leg.unadopted();
+        let HomeLeg { end, mut backlog, set, ix, .. } = leg;
+        self.sets.get_mut(set).into_iter().for_each(|state| state.note_read(ix));
+        self.held.store.budget_mut().adopt(unadopted);
         let mut left = Vec::new();
         end.close(reason(why), |one| left.push(one));
         left.extend(backlog.take_rest().map(Left::Unsent));
@@ -158,30 +162,78 @@ impl Engine {
         }
     }
 
-    /// Handles news of a leg elsewhere.
-    pub(super) fn take_leg_news(&mut self, id: Id, now: Nanos) {
-        for _ in 0..limits::LINK_ROOM {
+    /// Handles news of a leg elsewhere. Reads what has come, and holds it. Reading stops at a message that comes next
+    /// in its set, if it may go `straight` to the host: it stays in the link until the set's READY mark has its turn.
+    pub(super) fn take_leg_news(&mut self, id: Id, now: Nanos, straight: bool) {
+        let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
+        leg.turns = limits::LINK_ROOM as u32;
+        let (set, ix) = (leg.set, leg.ix);
+        let Some(state) = self.sets.get_mut(set) else { return self.read_leg(id, now) };
+        if straight && state.is_unread(ix) {
+            return self.drain_leg(id);
+        }
+        state.note_read(ix);
+        if straight && !state.terms().ready_by_poll {
+            self.read_leg_until_next(id, now);
+        } else {
+            self.read_leg(id, now);
+        }
+    }
+
+    /// Reads the link to a leg elsewhere, and holds the messages.
+    pub(super) fn read_leg(&mut self, id: Id, now: Nanos) {
+        while self.read_item(id, now) {}
+    }
+
+    /// [`Engine::read_leg`] until a message comes next, which is left for the READY mark.
+    pub(super) fn read_leg_until_next(&mut self, id: Id, now: Nanos) {
+        loop {
             let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
             let (set, ix) = (leg.set, leg.ix);
-            let up = match leg.end.poll() {
-                News::Item(up) => up,
-                News::Nothing => return self.drain_leg(id),
-                News::Over(reason) => return self.leg_gone(id, reason),
-            };
-            self.held.store.budget_mut().adopt(up.cost());
-            if self.wants(Class::Hub) {
-                note_in(&mut self.events, self.time.clock.latest(), id, up.command());
+            if let (Some(Up::Message(_)), Some(state)) = (leg.end.peek_mut(), self.sets.get_mut(set)) {
+                if state.comes_next(ix) && leg.turns > 0 {
+                    leg.settle(self.held.store.budget_mut());
+                    if state.mark_unread(ix) {
+                        self.out.queue.push(Queued::Ready { set });
+                    }
+                    return;
+                }
             }
-            if let Err(fault) = self.take_up(set, ix, up, now) {
-                self.fault_elsewhere(id, fault);
+            if !self.read_item(id, now) {
                 return;
             }
         }
-        self.drain_leg(id);
-        // There may be more news: its turn comes again.
-        if let Some(leg) = self.spread.home_legs.look(id) {
+    }
+
+    /// Reads one item of the link to a leg elsewhere. False when there was none, or others have their turn first.
+    fn read_item(&mut self, id: Id, now: Nanos) -> bool {
+        let Some((_, leg)) = self.spread.home_legs.find(id) else { return false };
+        if leg.turns == 0 {
+            // There may be more news: its turn comes again.
             leg.end.ring_self();
+            self.drain_leg(id);
+            return false;
         }
+        leg.turns -= 1;
+        leg.adopt(leg.unadopted(), self.held.store.budget_mut());
+        let (set, ix) = (leg.set, leg.ix);
+        let up = match leg.end.poll() {
+            News::Item(up) => up,
+            News::Nothing => {
+                self.drain_leg(id);
+                return false;
+            }
+            News::Over(reason) => {
+                self.leg_gone(id, reason);
+                return false;
+            }
+        };
+        leg.adopt(up.cost(), self.held.store.budget_mut());
+        if self.wants(Class::Hub) {
+            note_in(&mut self.events, self.time.clock.latest(), id, up.command());
+        }
+        let taken = self.take_up(set, ix, up, now);
+        taken.map_err(|fault| self.fault_elsewhere(id, fault)).is_ok()
     }
 
     fn take_up(&mut self, set: Id, ix: LegIx, up: Up, now: Nanos) -> Result<(), Fault> {
@@ -223,7 +275,7 @@ impl Engine {
         heard
     }
 
-    /// Takes a message that came on a leg elsewhere. It is held even when it is next, as no host waits for its verdict.
+    /// Takes a message that came on a leg elsewhere. It is held even if it is next: no host waits for its verdict.
     fn take_leg_message(&mut self, set: Id, ix: LegIx, message: Crossed, now: Nanos) -> Result<(), Fault> {
         let room = self.ensure_room(set, message.cost());
         let held = match self.sets.get_mut(set) {
@@ -263,8 +315,7 @@ impl Engine {
     /// Sends what waits for a leg elsewhere, as the link may have room, and reports the leg to its set.
     fn drain_leg(&mut self, id: Id) {
         if let Some((_, leg)) = self.spread.home_legs.find(id) {
-            leg.end.report_read();
-            self.held.store.budget_mut().tidy();
+            leg.settle(self.held.store.budget_mut());
             let _ = leg.backlog.drain(&mut &leg.end);
             let set = leg.set;
             self.shrank(set);
@@ -320,6 +371,8 @@ impl Engine {
 
     /// Takes a leg elsewhere out of its set, which may end with it.
     fn lose_leg(&mut self, id: Id, why: Cause) {
+        let Some(leg) = self.spread.home_legs.look(id) else { return };
+        self.keep_unread(leg.set);
         let Some(leg) = self.spread.home_legs.look(id) else { return };
         let (set, ix) = (leg.set, leg.ix);
         self.drop_leg_elsewhere(id, why);
