@@ -25,6 +25,9 @@
 /* Messages that are asked for at a time, when their turn has come: to ask for each costs 380 instructions more. */
 #define TAKEN_MAX 32
 
+/* For what is rarely needed, so that the functions that call it save no registers for it. */
+#define FLOW_APART __attribute__((noinline))
+
 typedef struct flow_set_t flow_set_t;
 
 /* A leg. Tor hears of it, in its set's `legs`, when it may carry streams; until then it is

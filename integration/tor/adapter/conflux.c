@@ -361,7 +361,7 @@ flow_sync_leg(flow_set_t *set, const circuit_t *circ)
 
 /* Tor wants a current leg as soon as it has asked for one, before anything was sent: the fastest, where none has
  * room. */
-static __attribute__((noinline)) void
+static FLOW_APART void
 name_first_leg(flow_set_t *set)
 {
   struct circflow_set_stats stats;
@@ -449,7 +449,7 @@ conflux_decide_next_circ(conflux_t *cfx)
 /* Sends SWITCH, and counts it when it was queued. Anything can have happened to the set meanwhile: sending asks tor
  * for room again, and can run the OOM handler. NULL when the set cannot go on: the message that was to follow goes
  * nowhere without SWITCH, and its stream cannot do without the message. */
-static __attribute__((noinline)) circuit_t *
+static FLOW_APART circuit_t *
 switch_to(flow_set_t *set, circuit_t *circ, uint32_t delta)
 {
   flow_set_hold(set);
@@ -638,7 +638,7 @@ conflux_process_relay_msg(conflux_t *cfx, circuit_t *in_circ, crypt_path_t *laye
 }
 
 /* The next message that circflow hands out; NULL when there is none. */
-static __attribute__((noinline)) conflux_msg_t *
+static FLOW_APART conflux_msg_t *
 take(flow_set_t *set, circuit_t *circ)
 {
   if (PREDICT_UNLIKELY(set->next_taken == set->n_taken)) {

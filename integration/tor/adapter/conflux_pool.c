@@ -972,10 +972,13 @@ conflux_pool_free_all(void)
   for (int is_client = 0; is_client < 2; is_client++) {
     if (!pools[is_client])
       continue;
-    DIGEST256MAP_FOREACH_MODIFY(pools[is_client], nonce, flow_set_t *, set) {
-      MAP_DEL_CURRENT(nonce);
+    /* Freeing a set takes it out. */
+    while (digest256map_size(pools[is_client]) > 0) {
+      const uint8_t *nonce;
+      void *set;
+      digest256map_iter_get(digest256map_iter_init(pools[is_client]), &nonce, &set);
       set_free(set);
-    } DIGEST256MAP_FOREACH_END;
+    }
     digest256map_free(pools[is_client], NULL);
   }
   alarm_end();
