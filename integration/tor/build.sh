@@ -101,7 +101,7 @@ fi
 wrapped="circpad_deliver_recognized_relay_cell_events circpad_deliver_unrecognized_cell_events
     circpad_deliver_sent_relay_cell_events circpad_check_received_cell circpad_machine_event_circ_built
     circpad_circuit_free_all_machineinfos circpad_free_all circuitmux_notify_xmit_cells relay_metrics_get_stores
-    circuit_get_package_window connection_edge_send_command"
+    circuit_get_package_window connection_edge_send_command log_heartbeat"
 [ "$kind" != debug ] || wrapped="$wrapped conflux_send_switch_command"
 
 if [ "$kind" = trace ]; then

@@ -565,8 +565,8 @@ def figures(node):
     """The figures of sets that carried something, and the bytes that all sets held after the last one ended."""
     carried, left = [], None
     for line in node.log():
-        if "circflow: set ended" in line:
-            named = {name: int(value) for name, value in re.findall(r"([a-z-]+) (\d+)", line.split("set ended:")[1])}
+        if "circflow: set loses a leg" in line:
+            named = {name: int(value) for name, value in re.findall(r"([a-z-]+) (\d+)", line.split("a leg:")[1])}
             if named["sent"] + named["delivered"] > 0:
                 carried.append(named)
         elif "circflow: queued bytes of all sets" in line:

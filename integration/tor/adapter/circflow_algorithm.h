@@ -117,8 +117,7 @@ flow_algorithm_name(const conflux_t *cfx)
 {
   const flow_set_t *set = (const flow_set_t *) cfx;
   struct circflow_set_stats stats;
-  stats.size = sizeof(stats);
-  if (set->id.v == 0 || circflow_set_get_stats(flow_engine, set->id, &stats) != CIRCFLOW_OK)
+  if (!flow_set_get_stats(set, &stats))
     return "none";
   const struct algorithm_t *row = algorithm_row(stats.algorithm);
   return row ? row->name : "another";

@@ -1,17 +1,15 @@
-/* Totals of circflow for an operator: in tor's log once an hour, and in what MetricsPort answers. Part of
+/* Totals of circflow for an operator: in tor's heartbeat, and in what MetricsPort answers. Part of
  * conflux_pool.c. License: MIT OR Apache-2.0. */
 #ifndef TOR_CIRCFLOW_FIGURES_H
 #define TOR_CIRCFLOW_FIGURES_H
 
 #include "core/or/or.h"
 
-#include "lib/evloop/compat_libevent.h"
 #include "lib/metrics/metrics_store.h"
 
 #include "circflow_hooks.h"
 #include "circflow_sets.h"
 
-#define FIGURES_EVERY_S 3600
 #define FIGURES_TEXT_MAX (1 << 15)
 
 /* That of conflux, and that of padding. */
@@ -20,7 +18,6 @@ static struct figures_t {
   const char *of;
 } counted[] = { { NULL, "engine=\"conflux\"" }, { NULL, "engine=\"padding\"" } };
 
-static periodic_timer_t *figures_timer = NULL;
 static metrics_store_t *figures_store = NULL;
 static smartlist_t *figures_stores = NULL;
 
@@ -78,14 +75,6 @@ flow_figures_log(void)
                p.padding_sent, p.padding_received, p.padding_refused, p.padding_replaced, p.others_sent);
 }
 
-static void
-figures_on_timer(periodic_timer_t *timer, void *arg)
-{
-  (void) timer;
-  (void) arg;
-  flow_figures_log();
-}
-
 /* Puts a sample into tor's store: `name{engine="1",more="labels"} value`. Tor has whole numbers only. */
 static void
 figures_add(char *line, const char *kind, const char *help, const char *of)
@@ -140,11 +129,7 @@ flow_figures_stores(void)
 void
 flow_figures_begin(struct circflow_engine *engine, bool pads)
 {
-  const struct timeval every = { FIGURES_EVERY_S, 0 };
   counted[pads].engine = engine;
-  /* Some of tor's tests have no loop. */
-  if (engine && !figures_timer && tor_libevent_is_initialized())
-    figures_timer = periodic_timer_new(tor_libevent_get_base(), &every, figures_on_timer, NULL);
 }
 
 void
@@ -153,7 +138,6 @@ flow_figures_end(bool pads)
   counted[pads].engine = NULL;
   if (counted[!pads].engine)
     return;
-  periodic_timer_free(figures_timer);
   metrics_store_free(figures_store);
   smartlist_free(figures_stores);
 }

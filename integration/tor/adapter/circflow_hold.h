@@ -11,13 +11,23 @@
 #ifndef TOR_CIRCFLOW_HOLD_H
 #define TOR_CIRCFLOW_HOLD_H
 
+#include "core/or/or.h"
+
 #include "core/mainloop/connection.h"
 #include "core/mainloop/mainloop.h"
+#include "core/or/circuitlist.h"
+#include "core/or/conflux_util.h"
 #include "core/or/connection_edge.h"
+#include "core/or/edge_connection_st.h"
+#include "core/or/or_circuit_st.h"
+#include "core/or/origin_circuit_st.h"
+#include "core/or/relay.h"
 #include "ext/ht.h"
+#include "lib/crypt_ops/crypto_rand.h"
 
 #include "circflow.h"
 #include "circflow_hooks.h"
+#include "circflow_sets.h"
 
 /* Messages that a circuit or a set holds, and padding cells that a circuit does. More than are ever due: only somebody who
  * wants our memory gets here. */

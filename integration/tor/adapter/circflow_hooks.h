@@ -38,6 +38,9 @@ void flow_pad_note_built(origin_circuit_t *origin);
 void flow_pad_forget(circuit_t *circ);
 void flow_pad_end(void);
 
+/* Tor has logged its heartbeat: the totals follow. */
+void flow_figures_log(void);
+
 /* One store of metrics, with the totals of now; NULL while there are none. */
 const smartlist_t *flow_figures_stores(void);
 

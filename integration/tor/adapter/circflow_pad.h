@@ -13,9 +13,34 @@
 #ifndef TOR_CIRCFLOW_PAD_H
 #define TOR_CIRCFLOW_PAD_H
 
+#include "core/or/or.h"
+
+#include "app/config/config.h"
+#include "core/or/channel.h"
+#include "core/or/circuitbuild.h"
+#include "core/or/circuitlist.h"
+#include "core/or/circuitmux.h"
+#include "core/or/circuitpadding.h"
+#include "core/or/circuituse.h"
+#include "core/or/crypt_path_st.h"
+#include "core/or/extend_info_st.h"
+#include "core/or/or_circuit_st.h"
+#include "core/or/origin_circuit_st.h"
+#include "core/or/relay.h"
+#include "feature/nodelist/networkstatus.h"
+#include "feature/nodelist/node_st.h"
+#include "feature/nodelist/nodelist.h"
+#include "feature/nodelist/routerstatus_st.h"
+#include "feature/stats/rephist.h"
+#include "lib/crypt_ops/crypto_rand.h"
+#include "lib/crypt_ops/crypto_util.h"
+#include "lib/evloop/timers.h"
+#include "lib/time/compat_time.h"
+
 #include "circflow.h"
 #include "circflow_hold.h"
 #include "circflow_hooks.h"
+#include "circflow_sets.h"
 
 /* What the negotiation calls our machines: far from tor's own numbers, which begin at 0. */
 #define PAD_NUMBER 200

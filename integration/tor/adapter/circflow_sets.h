@@ -22,12 +22,16 @@
  * after conflux_validate_source_hop() has said so. */
 #define CLIENT_HOPS 3
 
-/* Messages that are asked for at a time, when their turn has come. */
+/* Messages that are asked for at a time, when their turn has come: to ask for each costs 380 instructions more. */
 #define TAKEN_MAX 32
+
+/* For what is rarely needed, so that the functions that call it save no registers for it. */
+#define FLOW_APART __attribute__((noinline))
 
 typedef struct flow_set_t flow_set_t;
 
-/* A leg. Tor hears of it, in its set's `legs`, when it may carry streams; until then it is in `unlinked`. */
+/* A leg. Tor hears of it, in its set's `legs`, when it may carry streams; until then it is
+ * in ours alone. */
 typedef struct flow_leg_t {
   conflux_leg_t tor;
   flow_set_t *set;
@@ -45,16 +49,16 @@ typedef struct flow_leg_t {
 /* A set. */
 struct flow_set_t {
   conflux_t tor;
-  /* Zero at an exit, before the first leg is linked. */
+  /* Zero at an exit before the first leg is linked, and when circflow's set has gone. */
   struct circflow_set_id id;
   bool is_client;
-  /* Streams may use it. */
-  bool is_usable;
-  /* Legs that are built, or wait for LINKED, or for the others. */
-  smartlist_t *unlinked;
+  /* All of its legs, also those that are built, or wait for LINKED, or for the others. */
+  smartlist_t *legs;
   /* The set is not freed while functions that are not done yet look at it, or while a circuit points to it that is no
    * leg any more: the last leg, until it is freed. */
   int users;
+  /* That is done, and it goes as soon as circflow's set has. */
+  bool is_over;
   /* Why its legs close, when it is not circflow that closes them; or -1. */
   int close_reason;
   /* Its algorithm looks at the time, and DATA may have to wait although a leg has room. */
@@ -74,8 +78,6 @@ struct flow_set_t {
   int next_taken;
   /* Messages that padding holds back on all legs that could take them: circflow_hold.h. NULL mostly. */
   smartlist_t *held;
-  /* For the log. */
-  struct circflow_set_stats figures;
 };
 
 /* The one engine; NULL before the first set. */
@@ -99,6 +101,14 @@ flow_went_well(int32_t status, const char *what)
   return PREDICT_LIKELY(status == CIRCFLOW_OK) || flow_complain(status, what);
 }
 
+/* What circflow knows of a set. False when it has none, or none any more. */
+static inline bool
+flow_set_get_stats(const flow_set_t *set, struct circflow_set_stats *stats)
+{
+  stats->size = sizeof(*stats);
+  return set->id.v != 0 && circflow_set_get_stats(flow_engine, set->id, stats) == CIRCFLOW_OK;
+}
+
 /* Somebody wants to know what happens: circflow_trace.h. An engine is traced from its beginning to its end, and each
  * message or cell is a step. */
 extern bool flow_traces;
@@ -119,7 +129,6 @@ flow_trace(void)
 /* An engine whose totals go into tor's log and metrics: circflow_figures.h. `pads` is true for that of padding. */
 void flow_figures_begin(struct circflow_engine *engine, bool pads);
 void flow_figures_end(bool pads);
-void flow_figures_log(void);
 
 /* Which algorithm chooses the legs of new sets: circflow_algorithm.h. */
 uint8_t flow_algorithm_asked(void);
@@ -199,13 +208,20 @@ flow_set_of(conflux_t *cfx)
 static inline int
 flow_leg_count(const flow_set_t *set)
 {
-  return set->tor.legs->num_used;
+  return smartlist_len(set->tor.legs);
+}
+
+/* Those that it has not yet. */
+static inline int
+flow_pending_count(const flow_set_t *set)
+{
+  return smartlist_len(set->legs) - flow_leg_count(set);
 }
 
 static inline flow_leg_t *
 flow_leg_at(const flow_set_t *set, int i)
 {
-  return set->tor.legs->list[i];
+  return smartlist_get(set->tor.legs, i);
 }
 
 static inline flow_leg_t *
@@ -267,6 +283,18 @@ flow_leg_report(const flow_leg_t *leg, struct circflow_leg_report *report)
     .flags = (leg->is_blocked ? CIRCFLOW_REPORT_CHANNEL_FULL : 0) |
       (cc->in_slow_start ? CIRCFLOW_REPORT_SLOW_START : 0),
   };
+}
+
+/* Tells circflow at once how a leg stands, as of now. False when that is no news. */
+static inline bool
+flow_leg_tell(flow_leg_t *leg)
+{
+  struct circflow_leg_report report;
+  if (!flow_leg_look(leg))
+    return false;
+  flow_leg_report(leg, &report);
+  (void) circflow_leg_update(flow_engine, flow_now_ns(), &report, 1);
+  return true;
 }
 
 #endif /* !defined(TOR_CIRCFLOW_SETS_H) */

@@ -61,9 +61,9 @@ adopt_numbers(flow_set_t *set)
 static bool
 adopt_algorithm(flow_set_t *set)
 {
-  struct circflow_set_stats stats = { .size = sizeof(stats) };
+  struct circflow_set_stats stats;
   uint8_t algorithm = flow_algorithm_of(set->tor.params.alg);
-  if (circflow_set_get_stats(flow_engine, set->id, &stats) != CIRCFLOW_OK || stats.algorithm == algorithm)
+  if (!flow_set_get_stats(set, &stats) || stats.algorithm == algorithm)
     return true;
   set->decided = 0;
   if (!flow_went_well(circflow_set_use_algorithm(flow_engine, set->id, algorithm), "algorithm"))

@@ -13,11 +13,14 @@
 
 #include "core/or/or.h"
 
+#include "core/or/circuit_st.h"
+#include "core/or/circuitlist.h"
 #include "core/or/circuitmux.h"
 #include "core/or/circuitpadding.h"
 #include "core/or/conflux_cell.h"
 #include "core/or/conflux_util.h"
 #include "core/or/edge_connection_st.h"
+#include "core/or/status.h"
 #include "lib/fs/files.h"
 #include "lib/string/parse_int.h"
 
@@ -154,6 +157,14 @@ WRAP(void, circpad_free_all, void)
 {
   flow_pad_end();
   __real_circpad_free_all();
+}
+
+WRAP(int, log_heartbeat, time_t now)
+{
+  int result = __real_log_heartbeat(now);
+  if (result == 0)
+    flow_figures_log();
+  return result;
 }
 
 /* Tor asks its subsystems for their metrics, which are listed in a table that only tor's own files can change. So ours

@@ -9,40 +9,12 @@
 
 #include "core/or/or.h"
 
-#include "app/config/config.h"
-#include "core/or/channel.h"
 #include "core/or/circuit_st.h"
-#include "core/or/circuitbuild.h"
 #include "core/or/circuitlist.h"
-#include "core/or/circuitmux.h"
-#include "core/or/circuitpadding.h"
 #include "core/or/circuituse.h"
-#include "core/or/conflux.h"
 #include "core/or/conflux_cell.h"
 #include "core/or/conflux_params.h"
-#include "core/or/conflux_pool.h"
-#include "core/or/conflux_st.h"
 #include "core/or/conflux_util.h"
-#include "core/or/congestion_control_common.h"
-#include "core/or/congestion_control_st.h"
-#include "core/or/crypt_path_st.h"
-#include "core/or/edge_connection_st.h"
-#include "core/or/extend_info_st.h"
-#include "core/or/or_circuit_st.h"
-#include "core/or/origin_circuit_st.h"
-#include "core/or/relay.h"
-#include "core/or/relay_msg.h"
-#include "feature/nodelist/networkstatus.h"
-#include "feature/nodelist/node_st.h"
-#include "feature/nodelist/nodelist.h"
-#include "feature/nodelist/routerstatus_st.h"
-#include "feature/stats/rephist.h"
-#include "lib/crypt_ops/crypto_rand.h"
-#include "lib/crypt_ops/crypto_util.h"
-#include "lib/evloop/compat_libevent.h"
-#include "lib/evloop/timers.h"
-#include "lib/fs/files.h"
-#include "lib/time/compat_time.h"
 
 #include "circflow_build.h"
 #include "circflow_hooks.h"
@@ -77,15 +49,9 @@ static spares_t spare_heads, spare_copies;
 const struct congestion_control_t *
 circuit_ccontrol(const circuit_t *circ)
 {
-  const congestion_control_t *cc;
   tor_assert(circ);
-  if (CIRCUIT_IS_ORIGIN(circ)) {
-    const crypt_path_t *first = CONST_TO_ORIGIN_CIRCUIT(circ)->cpath;
-    tor_assert(first && first->prev);
-    cc = first->prev->ccontrol;
-  } else {
-    cc = circ->ccontrol;
-  }
+  const congestion_control_t *cc = CIRCUIT_IS_ORIGIN(circ) ?
+    CONST_TO_ORIGIN_CIRCUIT(circ)->cpath->prev->ccontrol : circ->ccontrol;
   tor_assert(cc);
   return cc;
 }
@@ -93,12 +59,8 @@ circuit_ccontrol(const circuit_t *circ)
 conflux_leg_t *
 conflux_get_leg(conflux_t *cfx, const circuit_t *circ)
 {
-  tor_assert(cfx && cfx->legs);
-  CONFLUX_FOR_EACH_LEG_BEGIN(cfx, leg) {
-    if (leg->circ == circ)
-      return leg;
-  } CONFLUX_FOR_EACH_LEG_END(leg);
-  return NULL;
+  /* The first thing in it is tor's. */
+  return (conflux_leg_t *) flow_leg_of(flow_set_of(cfx), circ);
 }
 
 uint64_t
@@ -128,32 +90,21 @@ conflux_should_multiplex(int relay_command)
     circflow_command_is_multiplexed((uint8_t) relay_command);
 }
 
-/* A SENDME came: what it says has the time of now. */
-static void
-report_now(flow_set_t *set, flow_leg_t *leg)
-{
-  struct circflow_leg_report report;
-  if (!flow_leg_look(leg))
-    return;
-  flow_leg_report(leg, &report);
-  set->decided = 0;
-  (void) circflow_leg_update(flow_engine, flow_now_ns(), &report, 1);
-  if (set->waits)
-    flow_wake();
-}
-
 void
 conflux_update_rtt(conflux_t *cfx, circuit_t *circ, uint64_t rtt_usec)
 {
-  conflux_leg_t *leg = conflux_get_leg(cfx, circ);
+  flow_set_t *set = flow_set_of(cfx);
+  flow_leg_t *leg = flow_leg_of(set, circ);
   if (BUG(!leg))
     return;
-  leg->circ_rtts_usec = rtt_usec;
+  leg->tor.circ_rtts_usec = rtt_usec;
   /* Every decision brings a report with it, so that circflow need not hear of it now, unless it is the time of the
    * SENDME that counts: where its own channel is full, tor does not decide now. */
-  flow_set_t *set = flow_set_of(cfx);
-  if (PREDICT_UNLIKELY(set->looks_at_time) && !cfx->in_full_teardown)
-    report_now(set, (flow_leg_t *) leg);
+  if (PREDICT_LIKELY(!set->looks_at_time) || cfx->in_full_teardown)
+    return;
+  set->decided = 0;
+  if (flow_leg_tell(leg) && set->waits)
+    flow_wake();
 }
 
 /* ---- Memory ---- */
@@ -239,21 +190,19 @@ conflux_relay_msg_free_(conflux_msg_t *msg)
 static uint64_t kept_bytes = 0;
 
 static void
+note_kept(void)
+{
+  struct circflow_engine_stats stats = { .size = sizeof(stats) };
+  bool is_known = queued_bytes > 0 && circflow_engine_get_stats(flow_engine, &stats) == CIRCFLOW_OK;
+  kept_bytes = !is_known ? 0 : stats.pool_bytes + (uint64_t) spare_heads.count * sizeof(spare_t) +
+    (uint64_t) spare_copies.count * (sizeof(relay_msg_t) + RELAY_PAYLOAD_SIZE_MAX);
+}
+
+static void
 free_spares(void)
 {
   spares_free(&spare_heads);
   spares_free(&spare_copies);
-}
-
-/* What is kept now. */
-static void
-note_kept(void)
-{
-  struct circflow_engine_stats stats = { .size = sizeof(stats) };
-  kept_bytes = 0;
-  if (queued_bytes > 0 && circflow_engine_get_stats(flow_engine, &stats) == CIRCFLOW_OK)
-    kept_bytes = stats.pool_bytes + (uint64_t) spare_heads.count * sizeof(spare_t) +
-      (uint64_t) spare_copies.count * (sizeof(relay_msg_t) + RELAY_PAYLOAD_SIZE_MAX);
 }
 
 /* Gives back what nobody uses now, and answers how much of that was in tor's account. */
@@ -269,10 +218,13 @@ free_unused(void)
   return before > kept_bytes ? (size_t) (before - kept_bytes) : 0;
 }
 
-/* So many bytes were queued before. Short queues do not count: they come and go with every page. */
+/* So many bytes came or went. Short queues do not count: they come and go with every page. */
 static inline void
-account(uint64_t before)
+account(conflux_t *cfx, ssize_t bytes)
 {
+  uint64_t before = queued_bytes;
+  cfx->ooo_q_alloc_cost += bytes;
+  queued_bytes += bytes;
   if (PREDICT_LIKELY(before / ACCOUNT_STEP == queued_bytes / ACCOUNT_STEP && (queued_bytes > 0 || kept_bytes == 0)))
     return;
   if (queued_bytes == 0)
@@ -297,26 +249,23 @@ conflux_get_circ_bytes_allocation(const circuit_t *circ)
 }
 
 /* Tor looks at the length of ooo_q, and at nothing in it: the order is circflow's. So it is a plain list, and a message
- * knows its place in it. */
+ * knows its place in it. These two look into the list: smartlist_add() and smartlist_del() would cost 60 instructions
+ * more for each message, of 730. */
 static inline void
 queue_add(conflux_t *cfx, conflux_msg_t *msg)
 {
-  size_t cost = conflux_msg_alloc_cost(msg);
   smartlist_t *list = cfx->ooo_q;
   msg->heap_idx = list->num_used;
   if (PREDICT_LIKELY(list->num_used < list->capacity))
     list->list[list->num_used++] = msg;
   else
     smartlist_add(list, msg);
-  cfx->ooo_q_alloc_cost += cost;
-  queued_bytes += cost;
-  account(queued_bytes - cost);
+  account(cfx, (ssize_t) conflux_msg_alloc_cost(msg));
 }
 
 static inline void
 queue_remove(conflux_t *cfx, conflux_msg_t *msg)
 {
-  size_t cost = conflux_msg_alloc_cost(msg);
   smartlist_t *list = cfx->ooo_q;
   int at = msg->heap_idx;
   tor_assert(at < list->num_used && list->list[at] == msg);
@@ -325,9 +274,7 @@ queue_remove(conflux_t *cfx, conflux_msg_t *msg)
   list->list[at] = moved;
   moved->heap_idx = at;
   list->list[list->num_used] = NULL;
-  cfx->ooo_q_alloc_cost -= cost;
-  queued_bytes -= cost;
-  account(queued_bytes + cost);
+  account(cfx, -(ssize_t) conflux_msg_alloc_cost(msg));
 }
 
 static void
@@ -338,10 +285,7 @@ queue_clear(flow_set_t *set)
   set->n_taken = set->next_taken = 0;
   SMARTLIST_FOREACH(cfx->ooo_q, conflux_msg_t *, msg, conflux_relay_msg_free(msg));
   smartlist_clear(cfx->ooo_q);
-  uint64_t before = queued_bytes;
-  queued_bytes -= cfx->ooo_q_alloc_cost;
-  cfx->ooo_q_alloc_cost = 0;
-  account(before);
+  account(cfx, -(ssize_t) cfx->ooo_q_alloc_cost);
 }
 
 /* A set is being freed. */
@@ -355,16 +299,6 @@ conflux_clear_ooo_q(conflux_t *cfx)
   log_debug(LD_CIRC, "circflow: queued bytes of all sets %" PRIu64, queued_bytes);
 }
 
-/* Empties a queue and ends its set: what waits behind the lost messages could never be delivered. */
-static size_t
-sacrifice(flow_set_t *set)
-{
-  size_t freed = set->tor.ooo_q_alloc_cost;
-  queue_clear(set);
-  flow_set_close(set, END_CIRC_REASON_RESOURCELIMIT);
-  return freed;
-}
-
 size_t
 conflux_handle_oom(size_t bytes_to_remove)
 {
@@ -374,8 +308,13 @@ conflux_handle_oom(size_t bytes_to_remove)
   while (flow_engine && freed < bytes_to_remove &&
          circflow_engine_choose_victims(flow_engine, 1, &victim, 1, &count, NULL) == CIRCFLOW_OK && count > 0) {
     /* What circuits hold for padding is not in tor's account of conflux. */
-    if (victim.set.v != 0)
-      freed += sacrifice((flow_set_t *) (uintptr_t) victim.tag);
+    if (victim.set.v == 0)
+      continue;
+    /* Without its queue a set has to end: what waits behind the lost messages could never be delivered. */
+    flow_set_t *set = (flow_set_t *) (uintptr_t) victim.tag;
+    freed += set->tor.ooo_q_alloc_cost;
+    queue_clear(set);
+    flow_set_close(set, END_CIRC_REASON_RESOURCELIMIT);
   }
   freed += free_unused();
   log_info(LD_CIRC, "Conflux freed %" TOR_PRIuSZ " bytes for the OOM handler; %"
@@ -420,21 +359,17 @@ flow_sync_leg(flow_set_t *set, const circuit_t *circ)
 
 /* ---- Sending ---- */
 
-/* Tor wants a current leg as soon as it has asked for one, before anything was sent. */
-static void
-name_first_leg(flow_set_t *set, const circuit_t *circ)
+/* Tor wants a current leg as soon as it has asked for one, before anything was sent: the fastest, where none has
+ * room. */
+static FLOW_APART void
+name_first_leg(flow_set_t *set)
 {
-  conflux_t *cfx = &set->tor;
   struct circflow_set_stats stats;
-  stats.size = sizeof(stats);
-  if (!circ && circflow_set_get_stats(flow_engine, set->id, &stats) == CIRCFLOW_OK) {
-    /* No leg has room: the fastest. */
-    for (int i = 0; i < flow_leg_count(set); i++) {
-      if (flow_leg_at(set, i)->id.v == stats.primary.v)
-        circ = flow_leg_at(set, i)->tor.circ;
-    }
-  }
-  cfx->curr_leg = circ ? conflux_get_leg(cfx, circ) : NULL;
+  if (!flow_set_get_stats(set, &stats))
+    return;
+  SMARTLIST_FOREACH(set->tor.legs, flow_leg_t *, leg,
+                    if (set->choice ? leg->tor.circ == set->choice : leg->id.v == stats.primary.v)
+                      set->tor.curr_leg = &leg->tor);
 }
 
 /* A cell was queued on this leg: it sends from now on. */
@@ -463,16 +398,19 @@ ask(flow_set_t *set, uint8_t command, uint32_t news)
   if (PREDICT_UNLIKELY(set->looks_at_time))
     (void) flow_now_ns();
   int32_t status = circflow_set_decide(flow_engine, flow_time_ns, set->id, &message, reports, n, &verdict);
+  bool is_data = command == RELAY_COMMAND_DATA;
   set->choice = NULL;
   set->switch_delta = 0;
-  set->decided = 0;
+  /* A message other than DATA goes out also where DATA has to wait: only what is said of DATA holds for all. */
+  set->decided = is_data;
   if (PREDICT_LIKELY(status == CIRCFLOW_OK)) {
     set->choice = ((flow_leg_t *) (uintptr_t) verdict.circuit_tag)->tor.circ;
     set->switch_delta = verdict.switch_delta;
     /* How many more go the same way. */
-    flow_went_well(circflow_set_get_room(flow_engine, set->id, &set->decided), "room");
+    if (is_data)
+      flow_went_well(circflow_set_get_room(flow_engine, set->id, &set->decided), "room");
     /* Whoever asked need not be the one that stopped. */
-    if (PREDICT_UNLIKELY(set->waits) && command == RELAY_COMMAND_DATA)
+    if (PREDICT_UNLIKELY(set->waits) && is_data)
       flow_set_resume_later(set);
   } else if (status == CIRCFLOW_ERR_NO_ROOM) {
     /* It has noted that it will have to say when there is room. What it says now is of the time before. */
@@ -480,13 +418,8 @@ ask(flow_set_t *set, uint8_t command, uint32_t news)
     set->waits = set->looks_at_time;
   } else {
     flow_went_well(status, "decision");
-    return false;
-  }
-  /* A message other than DATA goes out also where DATA has to wait: only what is said of DATA holds for all. */
-  if (command == RELAY_COMMAND_DATA)
-    set->decided = MAX(set->decided, 1);
-  else
     set->decided = 0;
+  }
   return set->choice != NULL;
 }
 
@@ -502,7 +435,7 @@ choose(flow_set_t *set)
   if (PREDICT_UNLIKELY(news || set->decided == 0))
     (void) ask(set, RELAY_COMMAND_DATA, news);
   if (PREDICT_UNLIKELY(!set->tor.curr_leg))
-    name_first_leg(set, set->choice);
+    name_first_leg(set);
   return true;
 }
 
@@ -514,38 +447,27 @@ conflux_decide_next_circ(conflux_t *cfx)
 }
 
 /* Sends SWITCH, and counts it when it was queued. Anything can have happened to the set meanwhile: sending asks tor
- * for room again, and can run the OOM handler. */
-static circuit_t *
-send_switch(flow_set_t *set, circuit_t *circ, uint32_t delta)
-{
-  if (!conflux_send_switch_command(circ, delta))
-    goto broken;
-  /* The message that was to follow goes nowhere without it, and its stream cannot do without the message. */
-  flow_leg_t *leg = circ->marked_for_close ? NULL : flow_sync_leg(set, circ);
-  if (!leg)
-    goto broken;
-  set->decided = 0;
-  if (!flow_went_well(circflow_circuit_cell_queued(flow_engine, flow_time_ns, leg->id, CIRCFLOW_CMD_SWITCH,
-                                                   set->is_client ? CLIENT_HOPS : 0), "SWITCH"))
-    goto broken;
-  leg->tor.last_seq_sent += delta;
-  log_debug(LD_CIRC, "circflow: SWITCH went out on circuit %u, by %u", flow_circ_number(circ), delta);
-  move_to_leg(&set->tor, &leg->tor);
-  return circ;
-
- broken:
-  if (!set->tor.in_full_teardown)
-    flow_set_close(set, END_CIRC_REASON_TORPROTOCOL);
-  return NULL;
-}
-
-static circuit_t *
+ * for room again, and can run the OOM handler. NULL when the set cannot go on: the message that was to follow goes
+ * nowhere without SWITCH, and its stream cannot do without the message. */
+static FLOW_APART circuit_t *
 switch_to(flow_set_t *set, circuit_t *circ, uint32_t delta)
 {
   flow_set_hold(set);
-  circuit_t *chosen = send_switch(set, circ, delta);
+  bool is_sent = conflux_send_switch_command(circ, delta) && !circ->marked_for_close;
+  flow_leg_t *leg = is_sent ? flow_sync_leg(set, circ) : NULL;
+  set->decided = 0;
+  if (leg && flow_went_well(circflow_circuit_cell_queued(flow_engine, flow_time_ns, leg->id, CIRCFLOW_CMD_SWITCH,
+                                                         set->is_client ? CLIENT_HOPS : 0), "SWITCH")) {
+    leg->tor.last_seq_sent += delta;
+    log_debug(LD_CIRC, "circflow: SWITCH went out on circuit %u, by %u", flow_circ_number(circ), delta);
+    move_to_leg(&set->tor, &leg->tor);
+  } else {
+    circ = NULL;
+    if (!set->tor.in_full_teardown)
+      flow_set_close(set, END_CIRC_REASON_TORPROTOCOL);
+  }
   flow_set_release(set);
-  return chosen;
+  return circ;
 }
 
 circuit_t *
@@ -716,7 +638,7 @@ conflux_process_relay_msg(conflux_t *cfx, circuit_t *in_circ, crypt_path_t *laye
 }
 
 /* The next message that circflow hands out; NULL when there is none. */
-static conflux_msg_t *
+static FLOW_APART conflux_msg_t *
 take(flow_set_t *set, circuit_t *circ)
 {
   if (PREDICT_UNLIKELY(set->next_taken == set->n_taken)) {
@@ -734,22 +656,16 @@ take(flow_set_t *set, circuit_t *circ)
       return NULL;
     }
   }
-  return (conflux_msg_t *) (uintptr_t) set->taken[set->next_taken++];
+  conflux_msg_t *msg = (conflux_msg_t *) (uintptr_t) set->taken[set->next_taken++];
+  queue_remove(&set->tor, msg);
+  set->tor.last_seq_delivered++;
+  return msg;
 }
 
 conflux_msg_t *
 conflux_dequeue_relay_msg(circuit_t *circ)
 {
   /* Delivering the last message may have closed the circuit, and nobody told the loop. */
-  if (circ->marked_for_close || !circ->conflux)
-    return NULL;
-  flow_set_t *set = flow_set_of(circ->conflux);
-  if (!set->is_ready)
-    return NULL;
-  conflux_msg_t *msg = take(set, circ);
-  if (!msg)
-    return NULL;
-  queue_remove(&set->tor, msg);
-  set->tor.last_seq_delivered++;
-  return msg;
+  flow_set_t *set = circ->conflux ? flow_set_of(circ->conflux) : NULL;
+  return set && PREDICT_UNLIKELY(set->is_ready) && !circ->marked_for_close ? take(set, circ) : NULL;
 }

@@ -16,6 +16,9 @@
 bool
 flow_send_control(circuit_t *circ, uint8_t command, const uint8_t *body, size_t len)
 {
+  /* When it cannot be sent, tor closes the circuit. */
+  if (circ->marked_for_close)
+    return false;
   crypt_path_t *last = CIRCUIT_IS_ORIGIN(circ) ? TO_ORIGIN_CIRCUIT(circ)->cpath->prev : NULL;
   if (relay_send_command_from_edge(0, circ, command, (const char *) body, len, last) >= 0)
     return true;

@@ -11,21 +11,18 @@
 #include "core/or/or.h"
 
 #include "app/config/config.h"
+#include "core/or/circuit_st.h"
 #include "core/or/circuitbuild.h"
 #include "core/or/circuitlist.h"
 #include "core/or/circuitstats.h"
 #include "core/or/circuituse.h"
-#include "core/or/conflux.h"
 #include "core/or/conflux_params.h"
 #include "core/or/conflux_pool.h"
-#include "core/or/conflux_st.h"
 #include "core/or/conflux_util.h"
 #include "core/or/connection_edge.h"
-#include "core/or/crypt_path_st.h"
 #include "core/or/edge_connection_st.h"
 #include "core/or/extend_info_st.h"
 #include "core/or/or_circuit_st.h"
-#include "core/or/origin_circuit_st.h"
 #include "core/or/reasons.h"
 #include "core/or/relay.h"
 #include "feature/client/bridges.h"
@@ -43,13 +40,8 @@
 #include "circflow_algorithm.h"
 #include "circflow_alarm.h"
 
-/* Sets by nonce: those with legs that tor has, and those with legs that are not linked yet. A set to which another leg
- * is launched is in both. */
-typedef struct pool_t {
-  digest256map_t *linked;
-  digest256map_t *unlinked;
-} pool_t;
-static pool_t client_pool, exit_pool;
+/* Sets with legs by nonce: an exit's, and a client's. */
+static digest256map_t *pools[2];
 
 struct circflow_engine *flow_engine = NULL;
 uint64_t flow_time_ns = 0;
@@ -60,11 +52,10 @@ static bool shutting_down = false;
 /* flow_run() is at work: it comes to whatever is queued meanwhile. */
 static bool is_running = false;
 
-/* Sets that have ended while it is at work. What is queued may still name them. */
-static smartlist_t *ended_sets = NULL;
-
-/* What each end wants of the other. Tor's tests have names for it. */
-STATIC uint8_t DEFAULT_CLIENT_UX = CONFLUX_UX_HIGH_THROUGHPUT;
+/* What each end wants of the other. Tor's tests have names for it; a client has an option. */
+#ifdef TOR_UNIT_TESTS
+uint8_t DEFAULT_CLIENT_UX = CONFLUX_UX_HIGH_THROUGHPUT;
+#endif
 STATIC uint8_t DEFAULT_EXIT_UX = CONFLUX_UX_MIN_LATENCY;
 
 static bool launch_leg(flow_set_t *set);
@@ -126,48 +117,33 @@ nonce_of(const flow_set_t *set)
   return hex_str((const char *) set->tor.nonce, 8);
 }
 
-/* Where all legs of a client's set have to end; NULL when none has been launched, and at an exit. */
-static extend_info_t *
-exit_of(const flow_set_t *set)
-{
-  const flow_leg_t *leg = flow_leg_count(set) > 0 ? flow_leg_at(set, 0) :
-    smartlist_len(set->unlinked) > 0 ? smartlist_get(set->unlinked, 0) : NULL;
-  const crypt_path_t *path = leg && leg->is_client ? TO_ORIGIN_CIRCUIT(leg->tor.circ)->cpath : NULL;
-  return path ? path->prev->extend_info : NULL;
-}
-
-/* The same in words for tor's log of level info, if anybody reads it. */
+/* A leg in words: how far it is, whose set it is of, and for a client's where all legs of that end. */
 static const char *
-where_ends(const flow_set_t *set)
+describe(const flow_leg_t *leg)
 {
-  static char text[128];
-  const extend_info_t *end = get_min_log_level() >= LOG_INFO ? exit_of(set) : NULL;
-  tor_snprintf(text, sizeof(text), "%s%s", end ? " to " : "", end ? extend_info_describe(end) : "");
+  static char text[256];
+  const crypt_path_t *path = leg->is_client ? TO_ORIGIN_CIRCUIT(leg->tor.circ)->cpath : NULL;
+  const extend_info_t *end = path ? path->prev->extend_info : NULL;
+  tor_snprintf(text, sizeof(text), "%s leg of a %s's set %s%s%s", leg->is_joined ? "linked" : "pending",
+               leg->is_client ? "client" : "relay", nonce_of(leg->set), end ? " to " : "",
+               end ? extend_info_describe(end) : "");
   return text;
-}
-
-static bool
-is_remote(int reason)
-{
-  return reason >= 0 && (reason & END_CIRC_REASON_FLAG_REMOTE);
 }
 
 /* Tor's word for why a circuit closes. A peer can send any number, and tor's own function would warn of it. */
 static const char *
 reason_of(int reason)
 {
-  int plain = is_remote(reason) ? reason & ~END_CIRC_REASON_FLAG_REMOTE : reason;
+  static char text[64];
+  bool is_remote = reason >= 0 && (reason & END_CIRC_REASON_FLAG_REMOTE);
+  int plain = is_remote ? reason & ~END_CIRC_REASON_FLAG_REMOTE : reason;
   bool is_known = plain >= END_CIRC_REASON_IP_NOW_REDUNDANT && plain <= END_CIRC_REASON_MAX_;
-  return is_known ? circuit_end_reason_to_control_string(plain) : "a reason that tor does not know";
+  tor_snprintf(text, sizeof(text), "%s%s", is_known ? circuit_end_reason_to_control_string(plain) :
+               "a reason that tor does not know", is_remote ? ", said the other end" : "");
+  return text;
 }
 
 /* ---- Pools ---- */
-
-static pool_t *
-pool_of(bool is_client)
-{
-  return is_client ? &client_pool : &exit_pool;
-}
 
 void
 conflux_pool_init(void)
@@ -180,11 +156,8 @@ conflux_pool_init(void)
   has_said = true;
   flow_algorithm_read();
   for (int is_client = 0; is_client < 2; is_client++) {
-    pool_t *pool = pool_of(is_client);
-    if (!pool->linked)
-      pool->linked = digest256map_new();
-    if (!pool->unlinked)
-      pool->unlinked = digest256map_new();
+    if (!pools[is_client])
+      pools[is_client] = digest256map_new();
   }
 }
 
@@ -193,27 +166,15 @@ conflux_pool_init(void)
 static flow_set_t *
 set_find(const uint8_t *nonce, bool is_client)
 {
-  const pool_t *pool = pool_of(is_client);
-  flow_set_t *set = digest256map_get(pool->linked, nonce);
-  return set ? set : digest256map_get(pool->unlinked, nonce);
+  return digest256map_get(pools[is_client], nonce);
 }
 
+/* Nobody is to find this set any more. */
 static void
-place(digest256map_t *map, flow_set_t *set, bool belongs)
+set_hide(flow_set_t *set)
 {
-  if (belongs)
-    digest256map_set(map, set->tor.nonce, set);
-  else if (digest256map_get(map, set->tor.nonce) == set)
-    digest256map_remove(map, set->tor.nonce);
-}
-
-/* Puts a set where its legs are. */
-static void
-set_place(flow_set_t *set)
-{
-  pool_t *pool = pool_of(set->is_client);
-  place(pool->linked, set, flow_leg_count(set) > 0);
-  place(pool->unlinked, set, smartlist_len(set->unlinked) > 0);
+  if (set_find(set->tor.nonce, set->is_client) == set)
+    digest256map_remove(pools[set->is_client], set->tor.nonce);
 }
 
 /* ---- Sets ---- */
@@ -242,23 +203,17 @@ set_config(struct circflow_set_config *config, uint8_t desired_ux)
   return true;
 }
 
-static uint8_t
-client_ux(void)
-{
-#ifdef TOR_UNIT_TESTS
-  return DEFAULT_CLIENT_UX;
-#else
-  (void) DEFAULT_CLIENT_UX;
-  return (uint8_t) get_options()->ConfluxClientUX;
-#endif
-}
-
 /* Opens a client's set. At an exit LINK does. */
 static bool
 set_open(flow_set_t *set)
 {
   struct circflow_set_config config;
-  if (!set_config(&config, client_ux()))
+#ifdef TOR_UNIT_TESTS
+  uint8_t ux = DEFAULT_CLIENT_UX;
+#else
+  uint8_t ux = (uint8_t) get_options()->ConfluxClientUX;
+#endif
+  if (!set_config(&config, ux))
     return false;
   config.tag = (uint64_t) (uintptr_t) set;
   /* How long LINKED may take: as long as the circuit may. */
@@ -273,12 +228,10 @@ static void
 set_free(flow_set_t *set)
 {
   alarm_forget(set);
-  place(pool_of(set->is_client)->linked, set, false);
-  place(pool_of(set->is_client)->unlinked, set, false);
-  SMARTLIST_FOREACH(set->tor.legs, flow_leg_t *, leg, tor_free(leg));
-  SMARTLIST_FOREACH(set->unlinked, flow_leg_t *, leg, tor_free(leg));
+  set_hide(set);
+  SMARTLIST_FOREACH(set->legs, flow_leg_t *, leg, tor_free(leg));
+  smartlist_free(set->legs);
   smartlist_free(set->tor.legs);
-  smartlist_free(set->unlinked);
   conflux_clear_ooo_q(&set->tor);
   smartlist_free(set->tor.ooo_q);
   flow_set_drop_held(set);
@@ -294,48 +247,22 @@ set_new(const uint8_t *nonce, bool is_client)
   flow_set_t *set = tor_malloc_zero(sizeof(*set));
   set->tor.legs = smartlist_new();
   set->tor.ooo_q = smartlist_new();
-  set->unlinked = smartlist_new();
+  set->legs = smartlist_new();
   memcpy(set->tor.nonce, nonce, sizeof(set->tor.nonce));
   set->is_client = is_client;
   set->close_reason = -1;
-  if (!is_client || set_open(set))
-    return set;
-  set_free(set);
-  return NULL;
-}
-
-/* Keeps the figures of a set that may be about to go. False when it has gone. */
-static bool
-set_note_figures(flow_set_t *set)
-{
-  struct circflow_set_stats stats;
-  stats.size = sizeof(stats);
-  if (set->id.v == 0 || circflow_set_get_stats(flow_engine, set->id, &stats) != CIRCFLOW_OK)
-    return false;
-  set->figures = stats;
-  return true;
+  if (is_client && !set_open(set)) {
+    set_free(set);
+    return NULL;
+  }
+  digest256map_set(pools[is_client], nonce, set);
+  return set;
 }
 
 static bool
 set_is_alive(const flow_set_t *set)
 {
   return circflow_set_check(flow_engine, set->id) == CIRCFLOW_OK;
-}
-
-/* Ends circflow's set, and takes what the end of it brings while its tags still mean something. */
-static void
-set_end(flow_set_t *set)
-{
-  const struct circflow_set_stats *figures = &set->figures;
-  (void) set_note_figures(set);
-  (void) circflow_set_close(flow_engine, flow_now_ns(), set->id);
-  flow_run();
-  /* For network.py. */
-  if (set->id.v != 0)
-    log_debug(LD_CIRC, "circflow: set ended: sent %" PRIu64 " delivered %" PRIu64 " switches-sent %" PRIu64
-              " switches-received %" PRIu64 " held-peak %" PRIu64 " held-bytes-peak %" PRIu64,
-              figures->sent, figures->delivered, figures->switches_sent, figures->switches_received,
-              figures->held_peak, figures->held_bytes_peak);
 }
 
 void
@@ -348,18 +275,16 @@ void
 flow_set_release(flow_set_t *set)
 {
   set->users--;
-  if (set->users > 0 || flow_leg_count(set) > 0 || smartlist_len(set->unlinked) > 0)
+  if (set->users > 0 || smartlist_len(set->legs) > 0)
     return;
   /* For good: nobody may end it again. */
   set->users++;
-  set_end(set);
-  if (!is_running) {
+  set->is_over = true;
+  (void) circflow_set_close(flow_engine, flow_now_ns(), set->id);
+  if (set->id.v == 0)
     set_free(set);
-    return;
-  }
-  if (!ended_sets)
-    ended_sets = smartlist_new();
-  smartlist_add(ended_sets, set);
+  else
+    flow_run();
 }
 
 static flow_set_t *
@@ -369,30 +294,14 @@ set_find_or_new(const uint8_t *nonce, bool is_client)
   return set ? set : set_new(nonce, is_client);
 }
 
-/* Tor may read what circflow chooses the sending leg by, and write it. */
-static void
-set_note_algorithm(flow_set_t *set)
-{
-  if (set_note_figures(set))
-    flow_set_note_algorithm(set, set->figures.algorithm);
-}
-
 void
 flow_set_close(flow_set_t *set, int reason)
 {
-  smartlist_t *circs = smartlist_new();
   flow_set_hold(set);
   set->tor.in_full_teardown = true;
   set->close_reason = reason;
-  SMARTLIST_FOREACH(set->unlinked, flow_leg_t *, leg, smartlist_add(circs, leg->tor.circ));
-  SMARTLIST_FOREACH(set->tor.legs, flow_leg_t *, leg, smartlist_add(circs, leg->tor.circ));
-  /* So that circflow does not judge the loss of each. */
   (void) circflow_set_close(flow_engine, flow_now_ns(), set->id);
-  SMARTLIST_FOREACH_BEGIN(circs, circuit_t *, circ) {
-    if (!circ->marked_for_close)
-      circuit_mark_for_close(circ, reason);
-  } SMARTLIST_FOREACH_END(circ);
-  smartlist_free(circs);
+  flow_run();
   flow_set_release(set);
 }
 
@@ -417,16 +326,18 @@ has_streams(const circuit_t *circ)
   return or_circ->n_streams || or_circ->resolving_streams;
 }
 
-/* The lists are others' now, or ought not to be there. */
+/* Gives a circuit the streams of another; with NULL none, as they are others' now. */
 static void
-forget_streams(circuit_t *circ)
+share_streams(circuit_t *circ, const circuit_t *from)
 {
   if (CIRCUIT_IS_ORIGIN(circ)) {
-    TO_ORIGIN_CIRCUIT(circ)->p_streams = NULL;
-    TO_ORIGIN_CIRCUIT(circ)->half_streams = NULL;
+    const origin_circuit_t *origin = from ? CONST_TO_ORIGIN_CIRCUIT(from) : NULL;
+    TO_ORIGIN_CIRCUIT(circ)->p_streams = origin ? origin->p_streams : NULL;
+    TO_ORIGIN_CIRCUIT(circ)->half_streams = origin ? origin->half_streams : NULL;
   } else {
-    TO_OR_CIRCUIT(circ)->n_streams = NULL;
-    TO_OR_CIRCUIT(circ)->resolving_streams = NULL;
+    const or_circuit_t *or_circ = from ? CONST_TO_OR_CIRCUIT(from) : NULL;
+    TO_OR_CIRCUIT(circ)->n_streams = or_circ ? or_circ->n_streams : NULL;
+    TO_OR_CIRCUIT(circ)->resolving_streams = or_circ ? or_circ->resolving_streams : NULL;
   }
 }
 
@@ -435,22 +346,7 @@ static void
 check_no_streams(circuit_t *circ)
 {
   if (BUG(has_streams(circ)))
-    forget_streams(circ);
-}
-
-/* A new leg gets the streams of the first. */
-static void
-share_streams(flow_set_t *set, circuit_t *circ)
-{
-  circuit_t *first = flow_leg_at(set, 0)->tor.circ;
-  if (CIRCUIT_IS_ORIGIN(first)) {
-    TO_ORIGIN_CIRCUIT(circ)->p_streams = TO_ORIGIN_CIRCUIT(first)->p_streams;
-    TO_ORIGIN_CIRCUIT(circ)->half_streams = TO_ORIGIN_CIRCUIT(first)->half_streams;
-    conflux_sync_circ_fields(&set->tor, TO_ORIGIN_CIRCUIT(first));
-  } else {
-    TO_OR_CIRCUIT(circ)->n_streams = TO_OR_CIRCUIT(first)->n_streams;
-    TO_OR_CIRCUIT(circ)->resolving_streams = TO_OR_CIRCUIT(first)->resolving_streams;
-  }
+    share_streams(circ, NULL);
 }
 
 static void
@@ -474,7 +370,7 @@ leave_streams(flow_set_t *set, circuit_t *from)
     move_streams(TO_OR_CIRCUIT(to)->n_streams, to);
     move_streams(TO_OR_CIRCUIT(to)->resolving_streams, to);
   }
-  forget_streams(from);
+  share_streams(from, NULL);
 }
 
 /* ---- Legs ---- */
@@ -483,54 +379,37 @@ leave_streams(flow_set_t *set, circuit_t *from)
 static flow_leg_t *
 leg_of(circuit_t *circ)
 {
-  if (circ->conflux)
-    return flow_leg_of(flow_set_of(circ->conflux), circ);
-  flow_set_t *set = circ->conflux_pending_nonce ?
-    set_find(circ->conflux_pending_nonce, CIRCUIT_IS_ORIGIN(circ)) : NULL;
-  if (!set)
-    return NULL;
-  SMARTLIST_FOREACH_BEGIN(set->unlinked, flow_leg_t *, leg) {
-    if (leg->tor.circ == circ)
-      return leg;
-  } SMARTLIST_FOREACH_END(leg);
+  const flow_set_t *set = circ->conflux ? flow_set_of(circ->conflux) :
+    circ->conflux_pending_nonce ? set_find(circ->conflux_pending_nonce, CIRCUIT_IS_ORIGIN(circ)) : NULL;
+  if (set)
+    SMARTLIST_FOREACH(set->legs, flow_leg_t *, leg, if (leg->tor.circ == circ) return leg);
   return NULL;
-}
-
-/* Makes a circuit known to circflow. */
-static bool
-leg_open(flow_leg_t *leg)
-{
-  const circuit_t *circ = leg->tor.circ;
-  struct circflow_circuit_config config;
-  if (!flow_went_well(circflow_circuit_config_init(&config, sizeof(config)), "config"))
-    return false;
-  config.tag = (uint64_t) (uintptr_t) leg;
-  config.role = leg->is_client ? CIRCFLOW_ROLE_CLIENT : CIRCFLOW_ROLE_RELAY;
-  config.hops = leg->is_client ? CLIENT_HOPS : 0;
-  /* What a LINK must not come on. */
-  if (!leg->is_client && circ->n_chan)
-    config.flags |= CIRCFLOW_CIRCUIT_EXTENDED;
-  if (has_streams(circ))
-    config.flags |= CIRCFLOW_CIRCUIT_STREAMS;
-  return flow_went_well(circflow_circuit_open(flow_engine, flow_now_ns(), &config, &leg->id), "circuit");
 }
 
 /* A circuit becomes a leg that is not linked. NULL when circflow cannot take it. */
 static flow_leg_t *
 leg_new(flow_set_t *set, circuit_t *circ)
 {
+  struct circflow_circuit_config config;
+  if (!flow_went_well(circflow_circuit_config_init(&config, sizeof(config)), "config"))
+    return NULL;
   flow_leg_t *leg = tor_malloc_zero(sizeof(*leg));
   leg->tor.circ = circ;
   leg->set = set;
   leg->is_client = set->is_client;
-  if (!leg_open(leg)) {
+  config.tag = (uint64_t) (uintptr_t) leg;
+  config.role = leg->is_client ? CIRCFLOW_ROLE_CLIENT : CIRCFLOW_ROLE_RELAY;
+  config.hops = leg->is_client ? CLIENT_HOPS : 0;
+  /* What a LINK must not come on. */
+  config.flags |= !leg->is_client && circ->n_chan ? CIRCFLOW_CIRCUIT_EXTENDED : 0;
+  config.flags |= has_streams(circ) ? CIRCFLOW_CIRCUIT_STREAMS : 0;
+  if (!flow_went_well(circflow_circuit_open(flow_engine, flow_now_ns(), &config, &leg->id), "circuit")) {
     tor_free(leg);
     return NULL;
   }
   if (!circ->conflux_pending_nonce)
     circ->conflux_pending_nonce = tor_memdup(set->tor.nonce, sizeof(set->tor.nonce));
-  smartlist_add(set->unlinked, leg);
-  set_place(set);
+  smartlist_add(set->legs, leg);
   return leg;
 }
 
@@ -540,6 +419,7 @@ leg_join(flow_leg_t *leg)
 {
   flow_set_t *set = leg->set;
   circuit_t *circ = leg->tor.circ;
+  struct circflow_set_stats stats;
   check_no_streams(circ);
   if (leg->is_client) {
     /* Tor's padding may send a cell for it, and that can run the OOM handler: as long as nothing has been changed, the
@@ -551,19 +431,20 @@ leg_join(flow_leg_t *leg)
   leg->is_joined = true;
   /* What is in flight on no leg: circflow was told nothing yet. */
   leg->inflight = UINT64_MAX / 2;
-  smartlist_remove(set->unlinked, leg);
   smartlist_add(set->tor.legs, leg);
-  share_streams(set, circ);
+  circuit_t *first = flow_leg_at(set, 0)->tor.circ;
+  share_streams(circ, first);
+  if (leg->is_client)
+    conflux_sync_circ_fields(&set->tor, TO_ORIGIN_CIRCUIT(first));
   circ->conflux = &set->tor;
   tor_free(circ->conflux_pending_nonce);
-  set_note_algorithm(set);
+  if (flow_set_get_stats(set, &stats))
+    flow_set_note_algorithm(set, (uint8_t) stats.algorithm);
   set->decided = 0;
   set->tor.num_leg_launch = 0;
-  set_place(set);
   conflux_validate_stream_lists(&set->tor);
-  log_info(LD_CIRC, "Conflux: leg %d of a %s's set %s%s is linked, with a round trip of %" PRIu64 " us.",
-           flow_leg_count(set), leg->is_client ? "client" : "relay", nonce_of(set), where_ends(set),
-           leg->tor.circ_rtts_usec);
+  log_info(LD_CIRC, "Conflux: a %s has joined as leg %d, with a round trip of %" PRIu64 " us.", describe(leg),
+           flow_leg_count(set), leg->tor.circ_rtts_usec);
   /* For network.py. */
   log_debug(LD_CIRC, "circflow: circuit %u is leg %#" PRIx64 ", chosen by %s", flow_circ_number(circ), leg->id.v,
             flow_algorithm_name(&set->tor));
@@ -572,7 +453,7 @@ leg_join(flow_leg_t *leg)
 static flow_leg_t *
 set_next_to_join(const flow_set_t *set)
 {
-  SMARTLIST_FOREACH(set->unlinked, flow_leg_t *, leg, if (leg->is_linked) return leg);
+  SMARTLIST_FOREACH(set->legs, flow_leg_t *, leg, if (leg->is_linked && !leg->is_joined) return leg);
   return NULL;
 }
 
@@ -581,7 +462,6 @@ set_join_legs(flow_set_t *set)
 {
   flow_leg_t *leg;
   flow_set_hold(set);
-  set->is_usable = true;
   /* One that is closed instead is in the list no more. */
   while ((leg = set_next_to_join(set)))
     leg_join(leg);
@@ -593,17 +473,15 @@ static void
 leg_linked(flow_leg_t *leg, const struct circflow_insn *insn)
 {
   flow_set_t *set = leg->set;
+  struct circflow_set_stats stats;
   leg->is_linked = true;
   leg->tor.circ_rtts_usec = insn->detail.linked.rtt_ns / 1000;
   if (set->id.v == 0) {
     set->id = insn->set;
     flow_went_well(circflow_set_retag(flow_engine, set->id, (uint64_t) (uintptr_t) set), "set's tag");
   }
-  if (set->is_usable || !leg->is_client) {
-    flow_set_hold(set);
-    leg_join(leg);
-    flow_set_release(set);
-  }
+  if (!leg->is_client || (flow_set_get_stats(set, &stats) && stats.usable))
+    set_join_legs(set);
 }
 
 /* Takes a leg out of tor's structs. The circuit keeps its set, and with it the streams, if it was the last. */
@@ -612,9 +490,12 @@ leg_take_out(flow_leg_t *leg, bool is_freed)
 {
   flow_set_t *set = leg->set;
   circuit_t *circ = leg->tor.circ;
+  smartlist_remove(set->legs, leg);
+  bool is_all = smartlist_len(set->legs) == 0;
+  if (is_all)
+    set_hide(set);
   if (!leg->is_joined) {
     /* LINK may have come on a circuit with streams, which is why it goes: they stay its own. */
-    smartlist_remove(set->unlinked, leg);
     tor_free(circ->conflux_pending_nonce);
     return;
   }
@@ -628,10 +509,10 @@ leg_take_out(flow_leg_t *leg, bool is_freed)
   bool is_last = flow_leg_count(set) == 0;
   if (is_freed && !is_last)
     /* Streams may have been freed before circuits. */
-    forget_streams(circ);
+    share_streams(circ, NULL);
   else if (!is_last)
     leave_streams(set, circ);
-  if (is_last && !is_freed && smartlist_len(set->unlinked) == 0) {
+  if (is_all && !is_freed) {
     set->tor.in_full_teardown = true;
     flow_set_hold(set);
   } else {
@@ -647,20 +528,19 @@ leg_lost(flow_leg_t *leg, bool is_freed)
   struct circflow_circuit_id id = leg->id;
   /* Tor keeps no other reason of a client's circuit. */
   int reason = leg->tor.circ->marked_for_close_orig_reason;
+  struct circflow_set_stats stats;
   flow_set_hold(set);
-  set_note_figures(set);
-  log_info(LD_CIRC, "Conflux: a %s leg of a %s's set %s%s has closed (%s%s), after message %" PRIu64 " sent and %"
-           PRIu64 " received. The set had %d linked legs and %d pending.", leg->is_joined ? "linked" : "pending",
-           leg->is_client ? "client" : "relay", nonce_of(set), where_ends(set),
-           is_freed ? "never closed" : reason_of(reason), !is_freed && is_remote(reason) ? ", said the other end" : "",
-           leg->tor.last_seq_sent, leg->tor.last_seq_recv, flow_leg_count(set), smartlist_len(set->unlinked));
-  if (leg->is_joined && flow_leg_look(leg)) {
-    struct circflow_leg_report report;
-    flow_leg_report(leg, &report);
-    (void) circflow_leg_update(flow_engine, flow_now_ns(), &report, 1);
-  }
+  log_info(LD_CIRC, "Conflux: a %s has closed (%s), after message %" PRIu64 " sent and %" PRIu64 " received. The set "
+           "had %d linked legs and %d pending.", describe(leg), is_freed ? "never closed" : reason_of(reason),
+           leg->tor.last_seq_sent, leg->tor.last_seq_recv, flow_leg_count(set), flow_pending_count(set));
+  /* For network.py. */
+  if (flow_set_get_stats(set, &stats))
+    log_debug(LD_CIRC, "circflow: set loses a leg: sent %" PRIu64 " delivered %" PRIu64 " switches-sent %" PRIu64
+              " switches-received %" PRIu64 " held-peak %" PRIu64 " held-bytes-peak %" PRIu64, stats.sent,
+              stats.delivered, stats.switches_sent, stats.switches_received, stats.held_peak, stats.held_bytes_peak);
+  if (leg->is_joined)
+    (void) flow_leg_tell(leg);
   leg_take_out(leg, is_freed);
-  set_place(set);
   flow_went_well(circflow_circuit_gone(flow_engine, flow_now_ns(), id), "leg closed");
   /* The other legs may be closed a moment later only, when flow_run() is at work already. */
   set->tor.in_full_teardown |= set->id.v != 0 && !set_is_alive(set);
@@ -672,14 +552,6 @@ leg_lost(flow_leg_t *leg, bool is_freed)
 /* ---- What circflow asks for ---- */
 
 static void
-send_control(flow_leg_t *leg, const struct circflow_insn_send *send, const uint8_t *body)
-{
-  /* When it cannot be sent, tor closes the circuit. */
-  if (!leg->tor.circ->marked_for_close)
-    (void) flow_send_control(leg->tor.circ, send->command, body, send->body_len);
-}
-
-static void
 close_leg(flow_leg_t *leg, const struct circflow_insn_close *close)
 {
   circuit_t *circ = leg->tor.circ;
@@ -688,8 +560,8 @@ close_leg(flow_leg_t *leg, const struct circflow_insn_close *close)
     return;
   if (reason < 0)
     reason = (int) close->reason;
-  log_info(LD_CIRC, "Conflux: %s. Closing a %s leg of set %s%s (%s).", circflow_status_text(close->cause),
-           leg->is_joined ? "linked" : "pending", nonce_of(leg->set), where_ends(leg->set), reason_of(reason));
+  log_info(LD_CIRC, "Conflux: %s. Closing a %s (%s).", circflow_status_text(close->cause), describe(leg),
+           reason_of(reason));
   /* When the whole set has ended, nothing may go out on the legs that are left, one by one. */
   leg->set->tor.in_full_teardown |= !set_is_alive(leg->set);
   circuit_mark_for_close(circ, reason);
@@ -718,13 +590,14 @@ set_may_send(flow_set_t *set)
     flow_set_resume_later(set);
 }
 
+/* Nothing names it any more. */
 static void
-free_ended_sets(void)
+set_ended(flow_set_t *set)
 {
-  if (!ended_sets)
-    return;
-  SMARTLIST_FOREACH(ended_sets, flow_set_t *, set, set_free(set));
-  smartlist_clear(ended_sets);
+  set->id.v = 0;
+  set->tor.in_full_teardown = true;
+  if (set->is_over)
+    set_free(set);
 }
 
 static void
@@ -733,12 +606,15 @@ follow(const struct circflow_insn *insn, const uint8_t *body)
   flow_leg_t *leg = (flow_leg_t *) (uintptr_t) insn->circuit_tag;
   flow_set_t *set = (flow_set_t *) (uintptr_t) insn->set_tag;
   switch (insn->kind) {
-    case CIRCFLOW_INSN_SEND: send_control(leg, &insn->detail.send, body); break;
+    case CIRCFLOW_INSN_SEND:
+      (void) flow_send_control(leg->tor.circ, insn->detail.send.command, body, insn->detail.send.body_len);
+      break;
     case CIRCFLOW_INSN_LINKED: leg_linked(leg, insn); break;
     case CIRCFLOW_INSN_USABLE: set_join_legs(set); break;
     case CIRCFLOW_INSN_WANT_LEG: replace_leg(set); break;
     case CIRCFLOW_INSN_CLOSE: close_leg(leg, &insn->detail.close); break;
     case CIRCFLOW_INSN_MAY_SEND: set_may_send(set); break;
+    case CIRCFLOW_INSN_ENDED: set_ended(set); break;
     /* What a set held is freed with the set. */
     default: break;
   }
@@ -759,7 +635,6 @@ flow_run(void)
     follow(&insn, body);
   is_running = false;
   memwipe(body, 0, sizeof(body));
-  free_ended_sets();
   flow_arm();
 }
 
@@ -782,15 +657,19 @@ static bool
 launch_leg(flow_set_t *set)
 {
   /* Each circuit that is launched tells the exit's side something about guards: circflow counts them. */
-  if (!set_note_figures(set) || set->figures.launches_left == 0) {
+  struct circflow_set_stats stats;
+  if (!flow_set_get_stats(set, &stats) || stats.launches_left == 0) {
     log_info(LD_CIRC, "Conflux: no more legs may be launched for set %s.", nonce_of(set));
     return false;
   }
   log_info(LD_CIRC, "Conflux: launching a leg for set %s, which has %d linked and %d pending.", nonce_of(set),
-           flow_leg_count(set), smartlist_len(set->unlinked));
+           flow_leg_count(set), flow_pending_count(set));
   set->tor.num_leg_launch++;
+  /* All legs end where the first does. */
+  const flow_leg_t *first = smartlist_len(set->legs) > 0 ? smartlist_get(set->legs, 0) : NULL;
+  extend_info_t *end = first ? TO_ORIGIN_CIRCUIT(first->tor.circ)->cpath->prev->extend_info : NULL;
   origin_circuit_t *origin =
-    circuit_establish_circuit_conflux(set->tor.nonce, CIRCUIT_PURPOSE_CONFLUX_UNLINKED, exit_of(set),
+    circuit_establish_circuit_conflux(set->tor.nonce, CIRCUIT_PURPOSE_CONFLUX_UNLINKED, end,
                                       CIRCLAUNCH_NEED_UPTIME | CIRCLAUNCH_NEED_CAPACITY | CIRCLAUNCH_NEED_CONFLUX);
   /* Its first cell may have run the OOM handler, which may have closed it.. */
   if (!origin || TO_CIRCUIT(origin)->marked_for_close)
@@ -855,13 +734,17 @@ conflux_predict_new(time_t now)
     (void) circflow_engine_tick(flow_engine, flow_now_ns());
     flow_run();
   }
-  if (!conflux_is_enabled(NULL) || router_have_consensus_path() != CONSENSUS_PATH_EXIT ||
-      digest256map_size(client_pool.linked) >= conflux_params_get_max_linked_set())
+  if (!conflux_is_enabled(NULL) || router_have_consensus_path() != CONSENSUS_PATH_EXIT)
     return;
-  int sets = digest256map_size(client_pool.unlinked);
-  DIGEST256MAP_FOREACH(client_pool.linked, nonce, const flow_set_t *, set) {
-    sets += set_is_fresh(set);
+  int sets = 0, linked = 0;
+  DIGEST256MAP_FOREACH(pools[true], nonce, const flow_set_t *, set) {
+    bool is_linked = flow_leg_count(set) > 0;
+    linked += is_linked;
+    sets += flow_pending_count(set) > 0;
+    sets += is_linked && set_is_fresh(set);
   } DIGEST256MAP_FOREACH_END;
+  if (linked >= conflux_params_get_max_linked_set())
+    return;
   if (sets < conflux_params_get_max_prebuilt())
     log_info(LD_CIRC, "Conflux: launching new sets, as there are only %d.", sets);
   /* When one cannot be launched, the next cannot either. */
@@ -873,7 +756,9 @@ origin_circuit_t *
 conflux_get_circ_for_conn(const entry_connection_t *conn, time_t now, int need_internal)
 {
   tor_assert(conn);
-  DIGEST256MAP_FOREACH(client_pool.linked, nonce, const flow_set_t *, set) {
+  DIGEST256MAP_FOREACH(pools[true], nonce, const flow_set_t *, set) {
+    if (flow_leg_count(set) == 0)
+      continue;
     /* Any leg will do: what a stream needs to know of them is the same. */
     circuit_t *circ = flow_leg_at(set, 0)->tor.circ;
     if (BUG(circ->purpose != CIRCUIT_PURPOSE_CONFLUX_LINKED))
@@ -886,53 +771,38 @@ conflux_get_circ_for_conn(const entry_connection_t *conn, time_t now, int need_i
 
 /* ---- Relays that a new leg must not share with others of its set (prop329 2.2) ---- */
 
-/* Calls `add` with the first hop of each leg of the set for which a circuit is being built. */
+/* Adds the guards or the middles of the legs of the set for which a circuit is being built. */
 static void
-for_each_leg_beside(const origin_circuit_t *origin, void (*add)(const crypt_path_t *first, smartlist_t *to),
-                    smartlist_t *to)
+exclude_relays(const origin_circuit_t *origin, bool are_guards, smartlist_t *excluded)
 {
   const circuit_t *circ = TO_CIRCUIT(origin);
-  if (!CIRCUIT_IS_CONFLUX(circ))
+  /* With one bridge there is no other guard to go to. */
+  if (!CIRCUIT_IS_CONFLUX(circ) || (get_options()->UseBridges && !conflux_can_exclude_used_bridges()))
     return;
   tor_assert(!circ->conflux);
-  if (BUG(!circ->conflux_pending_nonce))
-    return;
-  const flow_set_t *set = set_find(circ->conflux_pending_nonce, true);
+  const flow_set_t *set = BUG(!circ->conflux_pending_nonce) ? NULL : set_find(circ->conflux_pending_nonce, true);
   if (!set)
     return;
-  SMARTLIST_FOREACH(set->tor.legs, const flow_leg_t *, leg,
-                    add(CONST_TO_ORIGIN_CIRCUIT(leg->tor.circ)->cpath, to));
-  SMARTLIST_FOREACH(set->unlinked, const flow_leg_t *, leg,
-                    add(CONST_TO_ORIGIN_CIRCUIT(leg->tor.circ)->cpath, to));
-}
-
-static void
-add_guard(const crypt_path_t *first, smartlist_t *identities)
-{
-  smartlist_add(identities, tor_memdup(first->extend_info->identity_digest, DIGEST_LEN));
-}
-
-static void
-add_middle(const crypt_path_t *first, smartlist_t *nodes)
-{
-  node_t *node = node_get_mutable_by_id(first->next->extend_info->identity_digest);
-  if (node)
-    smartlist_add(nodes, node);
+  SMARTLIST_FOREACH_BEGIN(set->legs, const flow_leg_t *, leg) {
+    const crypt_path_t *guard = CONST_TO_ORIGIN_CIRCUIT(leg->tor.circ)->cpath;
+    node_t *middle = node_get_mutable_by_id(guard->next->extend_info->identity_digest);
+    if (are_guards)
+      smartlist_add(excluded, tor_memdup(guard->extend_info->identity_digest, DIGEST_LEN));
+    else if (middle)
+      smartlist_add(excluded, middle);
+  } SMARTLIST_FOREACH_END(leg);
 }
 
 void
 conflux_add_guards_to_exclude_list(const origin_circuit_t *circ, smartlist_t *excluded)
 {
-  /* With one bridge there is no other guard to go to. */
-  if (!get_options()->UseBridges || conflux_can_exclude_used_bridges())
-    for_each_leg_beside(circ, add_guard, excluded);
+  exclude_relays(circ, true, excluded);
 }
 
 void
 conflux_add_middles_to_exclude_list(const origin_circuit_t *circ, smartlist_t *excluded)
 {
-  if (!get_options()->UseBridges || conflux_can_exclude_used_bridges())
-    for_each_leg_beside(circ, add_middle, excluded);
+  exclude_relays(circ, false, excluded);
 }
 
 /* ---- The handshake ---- */
@@ -988,11 +858,15 @@ feed(circuit_t *circ, flow_leg_t *leg, crypt_path_t *layer_hint, uint8_t command
   return false;
 }
 
-static void
-refuse_stray(circuit_t *circ, const char *what)
+/* The leg that a message of the handshake came on, for a circuit that may have one. Closes the circuit otherwise. */
+static flow_leg_t *
+leg_or_close(circuit_t *circ, flow_leg_t *leg, const char *what)
 {
+  if (leg)
+    return leg;
   log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "Conflux: %s on a circuit that is no leg. Closing.", what);
   circuit_mark_for_close(circ, END_CIRC_REASON_TORPROTOCOL);
+  return NULL;
 }
 
 /* An exit's circuit, on which LINK has come, as a leg of the set that it names. circflow looks for the set by itself;
@@ -1025,10 +899,8 @@ conflux_process_link(circuit_t *circ, const relay_msg_t *msg)
   flow_leg_t *leg = leg_of(circ);
   if (!leg && !CIRCUIT_IS_ORIGIN(circ) && !CIRCUIT_IS_CONFLUX(circ))
     leg = leg_for_link(circ, msg);
-  if (leg)
+  if (leg_or_close(circ, leg, "LINK"))
     (void) feed(circ, leg, NULL, RELAY_COMMAND_CONFLUX_LINK, msg);
-  else
-    refuse_stray(circ, "LINK");
 }
 
 void
@@ -1037,12 +909,8 @@ conflux_process_linked(circuit_t *circ, crypt_path_t *layer_hint, const relay_ms
   tor_assert(circ && msg);
   if (close_if_disabled(circ))
     return;
-  flow_leg_t *leg = leg_of(circ);
-  if (!leg) {
-    refuse_stray(circ, "LINKED");
-    return;
-  }
-  if (!feed(circ, leg, layer_hint, RELAY_COMMAND_CONFLUX_LINKED, msg))
+  flow_leg_t *leg = leg_or_close(circ, leg_of(circ), "LINKED");
+  if (!leg || !feed(circ, leg, layer_hint, RELAY_COMMAND_CONFLUX_LINKED, msg))
     return;
   circuit_read_valid_data(TO_ORIGIN_CIRCUIT(circ), msg->length);
   if (circ->conflux)
@@ -1056,12 +924,8 @@ conflux_process_linked_ack(circuit_t *circ)
   tor_assert(circ);
   if (close_if_disabled(circ))
     return;
-  flow_leg_t *leg = leg_of(circ);
-  if (!leg) {
-    refuse_stray(circ, "LINKED_ACK");
-    return;
-  }
-  if (!feed(circ, leg, NULL, RELAY_COMMAND_CONFLUX_LINKED_ACK, NULL) || !(leg = leg_of(circ)))
+  flow_leg_t *leg = leg_or_close(circ, leg_of(circ), "LINKED_ACK");
+  if (!leg || !feed(circ, leg, NULL, RELAY_COMMAND_CONFLUX_LINKED_ACK, NULL) || !(leg = leg_of(circ)))
     return;
   stats.size = sizeof(stats);
   if (flow_went_well(circflow_leg_get_stats(flow_engine, leg->id, &stats), "leg"))
@@ -1106,22 +970,17 @@ void
 conflux_pool_free_all(void)
 {
   for (int is_client = 0; is_client < 2; is_client++) {
-    pool_t *pool = pool_of(is_client);
-    if (!pool->linked)
+    if (!pools[is_client])
       continue;
-    /* Freeing a set takes it out of both. */
-    while (digest256map_size(pool->linked) + digest256map_size(pool->unlinked) > 0) {
-      digest256map_t *map = digest256map_size(pool->linked) > 0 ? pool->linked : pool->unlinked;
-      digest256map_iter_t *first = digest256map_iter_init(map);
+    /* Freeing a set takes it out. */
+    while (digest256map_size(pools[is_client]) > 0) {
       const uint8_t *nonce;
       void *set;
-      digest256map_iter_get(first, &nonce, &set);
+      digest256map_iter_get(digest256map_iter_init(pools[is_client]), &nonce, &set);
       set_free(set);
     }
-    digest256map_free(pool->linked, NULL);
-    digest256map_free(pool->unlinked, NULL);
+    digest256map_free(pools[is_client], NULL);
   }
-  smartlist_free(ended_sets);
   alarm_end();
   flow_trace_end(flow_engine);
   flow_figures_end(false);
@@ -1131,17 +990,6 @@ conflux_pool_free_all(void)
 
 /* ---- For tor's log and tests ---- */
 
-static void
-log_leg(int severity, const flow_leg_t *leg)
-{
-  const circuit_t *circ = leg->tor.circ;
-  log_fn(severity, LD_BUG, " - %s leg, purpose %d: rtt %" PRIu64 " us, sent %" PRIu64 ", received %" PRIu64
-         ", in flight %" PRIu64 ", marked for close %d",
-         leg->is_joined ? "Linked" : leg->is_linked ? "Waiting" : "Unlinked", circ->purpose,
-         leg->tor.circ_rtts_usec, leg->tor.last_seq_sent, leg->tor.last_seq_recv, leg->inflight,
-         circ->marked_for_close);
-}
-
 void
 conflux_log_set(int severity, const conflux_t *cfx, bool is_client)
 {
@@ -1149,24 +997,41 @@ conflux_log_set(int severity, const conflux_t *cfx, bool is_client)
   if (!cfx)
     return;
   log_fn(severity, LD_BUG, "Conflux set of a %s: %d legs linked, %d not, %u launched, delivered %" PRIu64
-         ", queued %d, teardown %d", is_client ? "client" : "relay", flow_leg_count(set),
-         smartlist_len(set->unlinked), cfx->num_leg_launch, cfx->last_seq_delivered,
-         smartlist_len(cfx->ooo_q), cfx->in_full_teardown);
-  SMARTLIST_FOREACH(set->tor.legs, const flow_leg_t *, leg, log_leg(severity, leg));
-  SMARTLIST_FOREACH(set->unlinked, const flow_leg_t *, leg, log_leg(severity, leg));
+         ", queued %d, teardown %d", is_client ? "client" : "relay", flow_leg_count(set), flow_pending_count(set),
+         cfx->num_leg_launch, cfx->last_seq_delivered, smartlist_len(cfx->ooo_q), cfx->in_full_teardown);
+  SMARTLIST_FOREACH_BEGIN(set->legs, const flow_leg_t *, leg) {
+    log_fn(severity, LD_BUG, " - A %s, purpose %d: rtt %" PRIu64 " us, sent %" PRIu64 ", received %" PRIu64
+           ", in flight %" PRIu64 ", marked for close %d", describe(leg), leg->tor.circ->purpose,
+           leg->tor.circ_rtts_usec, leg->tor.last_seq_sent, leg->tor.last_seq_recv, leg->inflight,
+           leg->tor.circ->marked_for_close);
+  } SMARTLIST_FOREACH_END(leg);
 }
 
 #ifdef TOR_UNIT_TESTS
+/* Tor's tests look how many sets have legs that are linked, or some that are not. */
+static digest256map_t *
+sets_with(bool is_client, bool are_linked)
+{
+  static digest256map_t *found[2][2];
+  digest256map_free(found[is_client][are_linked], NULL);
+  found[is_client][are_linked] = digest256map_new();
+  DIGEST256MAP_FOREACH(pools[is_client], nonce, flow_set_t *, set) {
+    if ((are_linked ? flow_leg_count(set) : flow_pending_count(set)) > 0)
+      digest256map_set(found[is_client][are_linked], nonce, set);
+  } DIGEST256MAP_FOREACH_END;
+  return found[is_client][are_linked];
+}
+
 digest256map_t *
 get_linked_pool(bool is_client)
 {
-  return pool_of(is_client)->linked;
+  return sets_with(is_client, true);
 }
 
 digest256map_t *
 get_unlinked_pool(bool is_client)
 {
-  return pool_of(is_client)->unlinked;
+  return sets_with(is_client, false);
 }
 
 void

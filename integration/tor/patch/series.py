@@ -131,11 +131,12 @@ def conflux(tree):
     Without the switch the same files as ever are built.
 
     Options of it are known in both builds. CircflowLegAlgorithm chooses the
-    algorithm for legs, and the totals of circflow are in MetricsPort.
+    algorithm for legs, and the totals of circflow are in the heartbeat and in
+    MetricsPort.
     """
     for path in adapter_files():
         tree.write(f"{FOLDER}/{path.name}", in_tors_manner(path.read_text(), path.name))
-    ours = ["circflow_sys.h", "circflow_options_st.h", "circflow_options.inc"]
+    ours = ["circflow_sys.h", "circflow_options_st.h", "circflow_options.inc", "circflow_heartbeat.h"]
     tree.bring(*(f"{FOLDER}/{name}" for name in [*ours, "circflow_sys.c", "circflow_stub.c", ".may_include"]))
 
     replaced = ["conflux.c", "conflux_cell.c", "conflux_pool.c"]
@@ -158,6 +159,9 @@ def conflux(tree):
     tree.before("src/app/main/subsystem_list.c", '#include "core/mainloop/mainloop_sys.h"',
                 '#include "core/circflow/circflow_sys.h"\n')
     tree.after("src/app/main/subsystem_list.c", "^  &sys_dos,$", "  &sys_circflow,\n")
+
+    tree.after("src/core/or/status.c", '^#include "core/or/or.h"', '#include "core/circflow/circflow_heartbeat.h"\n')
+    tree.after("src/core/or/status.c", r"^  log_onion_service_stats\(\);$", "\n  flow_figures_log();\n")
 
     tree.before("doc/man/tor.1.txt", r"^\[\[ConfluxEnabled\]\]", (HERE / "options.1.txt").read_text())
     tree.before("doc/man/tor.1.txt", r"^\[\[TestingClientConsensusDownloadInitialDelay\]\]",
