@@ -5,10 +5,14 @@ BENCH_SOURCES := benches/bench.c benches/checks.c benches/workloads.c benches/tr
 	benches/alloc.c
 BENCH_CC      := $(CC) $(CCOMMON) -O2 -g
 
-.PHONY: bench bench-conflux bench-padding bench-queue bench-run bench-scale bench-scale-page bench-smoke bench-cross
+.PHONY: bench bench-page bench-conflux bench-padding bench-queue bench-run bench-scale bench-scale-page bench-smoke bench-cross
 
 bench: bench-conflux bench-padding bench-queue bench-run ## Measure the library: FORMAT=md for Markdown tables
 	@:
+
+bench-page: setup $(BENCH)/bench $(BENCH)/bench-alloc $(BENCH)/bench-padding $(BENCH)/bench-maybenot $(BENCH)/bench-timers \
+	$(BENCH)/bench-libevent $(BENCH)/bench-queue $(BENCH)/bench-run $(BENCH)/bench-run-alloc ## Measure as bench, into docs/performance.md
+	@VERSION=$(VERSION) CC="$(CC)" FROM=$(FROM) benches/page.sh $(BENCH)
 
 bench-conflux: setup $(BENCH)/bench $(BENCH)/bench-alloc ## Measure conflux alone: ONLY="name ..."
 	@VERSION=$(VERSION) CC="$(CC)" FORMAT=$(FORMAT) ONLY="$(ONLY)" benches/run.sh $(BENCH)

@@ -91,8 +91,9 @@ while IFS='|' read -r name prefix aim title; do
     set | down) there=$at_exit ;;
     elsewhere | downelsewhere)
         # Half of the cells cross.
-        row "  what a cell that crosses costs the exit more" \
-            "$(awk -v all="$at_exit" -v there="$there" 'BEGIN { printf "%.1f", 2 * (all - there) }')" - - "" ""
+        more=$(awk -v all="$at_exit" -v there="$there" 'BEGIN { printf "%.1f", 2 * (all - there) }')
+        row "  what a cell that crosses costs the exit more" "$more" - - "<= 650" \
+            "$(awk -v more="$more" 'BEGIN { print more <= 650 ? "yes" : "no" }')"
         ;;
     esac
 done <"$tmp/list"

@@ -5,7 +5,8 @@
 //! event loops, as a set over several engines has it; `deque`, `sink`: a bare VecDeque, a bare crossbeam sink. `cell`:
 //! 514 bytes that move; `token`: a number. `steady`: each item is pushed, goes through and is taken. `spill`: three
 //! items always wait, so that each goes behind them, is drained when its turn comes, and taken. `trickle`: each waits
-//! alone, so that the backlog is filled and emptied for each item.
+//! alone, so that the backlog is filled and emptied for each item. `burst`: 64 items come at once, 32 find room in the
+//! sink, and 32 wait until those are taken.
 
 use circflow::base::Id;
 use circflow::ffi::*;
@@ -20,6 +21,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 const CAP: usize = 32;
+
+/// Bursts before the count begins.
+const WARM: u64 = 16;
 
 /// Counts what is asked of the allocator. It is never asked in a steady state, so counting costs nothing there.
 struct Counting;
@@ -160,19 +164,24 @@ impl<T: Thing> Carrier<T> for Bare<T> {
     }
 }
 
-/// A queue of C's, and its sink: room for one item.
+/// A queue of C's, and its sink.
 struct Hosted<T> {
     queue: *mut circflow_queue,
-    slot: Option<T>,
+    sink: HostSink<T>,
     waits: bool,
 }
 
-unsafe extern "C-unwind" fn try_send<T: Thing>(slot: *mut c_void, item: *const circflow_queue_item) -> i32 {
-    let slot = &mut *slot.cast::<Option<T>>();
-    if slot.is_some() {
+struct HostSink<T> {
+    items: VecDeque<T>,
+    room: usize,
+}
+
+unsafe extern "C-unwind" fn try_send<T: Thing>(sink: *mut c_void, item: *const circflow_queue_item) -> i32 {
+    let sink = &mut *sink.cast::<HostSink<T>>();
+    if sink.items.len() >= sink.room {
         return CIRCFLOW_SINK_FULL;
     }
-    *slot = Some(T::of(&*item));
+    sink.items.push_back(T::of(&*item));
     CIRCFLOW_SINK_TAKEN
 }
 
@@ -181,7 +190,7 @@ unsafe extern "C-unwind" fn is_closed(_: *mut c_void) -> i32 {
 }
 
 impl<T: Thing> Hosted<T> {
-    fn new() -> Self {
+    fn new(room: usize) -> Self {
         let mut queue = std::ptr::null_mut();
         let config = circflow_queue_config {
             size: size_of::<circflow_queue_config>(),
@@ -189,12 +198,12 @@ impl<T: Thing> Hosted<T> {
             item_bytes_max: 514,
         };
         assert_eq!(unsafe { circflow_queue_new(&config, &mut queue) }, circflow_status::CIRCFLOW_OK);
-        Hosted { queue, slot: None, waits: false }
+        Hosted { queue, sink: HostSink { items: VecDeque::with_capacity(room), room }, waits: false }
     }
 
     #[inline(always)]
     fn sink(&mut self) -> circflow_queue_sink {
-        let userdata = std::ptr::from_mut(&mut self.slot).cast();
+        let userdata = std::ptr::from_mut(&mut self.sink).cast();
         circflow_queue_sink { try_send: Some(try_send::<T>), is_closed: Some(is_closed), userdata }
     }
 }
@@ -210,7 +219,7 @@ impl<T: Thing> Carrier<T> for Hosted<T> {
 
     #[inline(never)]
     fn take(&mut self) -> Option<T> {
-        self.slot.take()
+        self.sink.items.pop_front()
     }
 
     #[inline(never)]
@@ -281,6 +290,35 @@ fn run<T: Thing>(carrier: &mut impl Carrier<T>, ahead: u64, rounds: u64, empty: 
     (each(start.elapsed().as_nanos() as f64), each((ALLOCATIONS.load(Relaxed) - before) as f64))
 }
 
+/// Sends at least `rounds` items, 64 at a time into a sink that has room for half of them.
+#[inline(never)]
+fn bursts<T: Thing>(carrier: &mut impl Carrier<T>, rounds: u64, empty: bool) -> (f64, f64) {
+    let (mut start, mut before, mut sent) = (Instant::now(), 0, 0);
+    let burst = 2 * CAP as u64;
+    for round in 0..=WARM + rounds.div_ceil(burst) {
+        for number in 0..burst {
+            carrier.push(T::make(black_box(round * burst + number)));
+        }
+        for number in 0..burst {
+            match &carrier.take() {
+                Some(item) => assert_eq!(black_box(item).number(), round * burst + number, "out of order"),
+                None => assert!(black_box(empty), "lost"),
+            }
+            if number + 1 == burst / 2 {
+                carrier.turn();
+            }
+        }
+        carrier.turn();
+        sent += burst;
+        if round == WARM {
+            // What grows has grown, and what shrinks knows that bursts come again.
+            (start, before, sent) = (Instant::now(), ALLOCATIONS.load(Relaxed), 0);
+        }
+    }
+    let each = |total: f64| total / sent as f64;
+    (each(start.elapsed().as_nanos() as f64), each((ALLOCATIONS.load(Relaxed) - before) as f64))
+}
+
 fn linked<T: Cargo>(room: usize) -> Linked<T> {
     let bell = || Arc::new(Bell::new(Arc::new(|_| {})));
     let (near, far) = link(room, &bell(), Id(1), &bell());
@@ -298,9 +336,11 @@ fn workload<T: Thing>(name: &str, rounds: u64) -> (f64, f64) {
         "empty" => run::<T>(&mut Empty, 0, rounds, true),
         "deque-steady" => run::<T>(&mut VecDeque::new(), 0, rounds, false),
         "channel-steady" => run::<T>(&mut bare(), 0, rounds, false),
-        "c-steady" => run::<T>(&mut Hosted::new(), 0, rounds, false),
-        "c-trickle" => run::<T>(&mut Hosted::new(), 1, rounds, false),
-        "c-spill" => run::<T>(&mut Hosted::new(), 4, rounds, false),
+        "c-steady" => run::<T>(&mut Hosted::new(1), 0, rounds, false),
+        "c-trickle" => run::<T>(&mut Hosted::new(1), 1, rounds, false),
+        "c-spill" => run::<T>(&mut Hosted::new(1), 4, rounds, false),
+        "c-burst" => bursts::<T>(&mut Hosted::new(CAP), rounds, false),
+        "burst-empty" => bursts::<T>(&mut Empty, rounds, true),
         "link-steady" => run::<T>(&mut linked(CAP), 0, rounds, false),
         "link-spill" => run::<T>(&mut linked(1), 4, rounds, false),
         other => panic!("no workload {other}"),

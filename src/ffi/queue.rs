@@ -304,12 +304,18 @@ pub unsafe extern "C-unwind" fn circflow_queue_drain(
                 return Err(CIRCFLOW_ERR_SINK_CLOSED);
             }
             let mut moved = 0u32;
-            while let Some(first) = talk.step(|core| core.first().map(lend))? {
+            let mut next = talk.step(|core| core.first().map(lend))?;
+            while let Some(first) = next {
                 match host.try_send(&first)? {
-                    Room::Open => talk.step(Packed::drop_first)?,
+                    Room::Open => {}
                     Room::Full => break,
                     Room::Closed => return Err(CIRCFLOW_ERR_SINK_CLOSED),
                 }
+                // One step, as each looks at the queue anew: the host may have called it meanwhile.
+                next = talk.step(|core| {
+                    core.drop_first();
+                    core.first().map(lend)
+                })?;
                 moved += 1;
             }
             // SAFETY: NULL or room, by the contract of this floor.
