@@ -134,7 +134,7 @@ impl Engine {
             self.spread.spares.give(buffer);
             return Ok(());
         }
-        let before = std::mem::replace(&mut self.spread.lent, Some(buffer));
+        let before = self.spread.lent.replace(buffer);
         before.into_iter().for_each(|buffer| self.spread.spares.give(buffer));
         let body = self.spread.lent.as_ref().and_then(|buffer| buffer.get(..usize::from(len)));
         bodies.take(body.unwrap_or_default()).map(|_| ())
