@@ -108,7 +108,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// The common case of [`Engine::take_ready`]: nobody watches, the host runs the set, and more messages of the same
+    /// The common case of `take_ready`: nobody watches, the host runs the set, and more messages of the same
     /// leg are ready. None, and nothing is changed, in any other case.
     #[inline(always)]
     pub fn take_ready_quick(&mut self, set: Id, bodies: &mut impl Bodies, taker: &mut impl Taker) -> Option<()> {
