@@ -195,6 +195,76 @@ mod hub {
     }
 
     #[test]
+    fn a_reader_that_looks_before_it_takes_wakes_its_writer() {
+        for room in [1, 2, 3] {
+            check(move || {
+                let (near, far) = (Loop::new(), Loop::new());
+                let (leg, mut home) = linked(room, &near, &far);
+                let writer = thread::spawn(move || {
+                    for item in 1..=room as u8 + 1 {
+                        while leg.send(item).is_err() {
+                            near.sleep();
+                        }
+                    }
+                    leg
+                });
+                let mut got = Vec::new();
+                while got.len() < room + 1 {
+                    far.sleep();
+                    'news: loop {
+                        while let Some(&mut item) = home.peek_mut() {
+                            got.push(item);
+                            if home.drop_next(0) {
+                                home.report_read();
+                            }
+                        }
+                        match home.poll() {
+                            News::Item(item) => got.push(item),
+                            _ => break 'news,
+                        }
+                    }
+                }
+                assert!(got.iter().copied().eq(1..=room as u8 + 1));
+                writer.join().unwrap();
+            });
+        }
+    }
+
+    #[test]
+    fn a_batch_comes_out_once_whoever_goes_first() {
+        for closes in [false, true] {
+            check(move || {
+                let (near, far) = (Loop::new(), Loop::new());
+                let (leg, mut home) = linked(2, &near, &far);
+                let other = thread::spawn(move || {
+                    let mut out = Vec::new();
+                    if let Some(&mut item) = home.peek_mut() {
+                        out.push(item);
+                        home.drop_next(0);
+                    }
+                    home.peek_mut();
+                    if closes {
+                        home.close(0, left(&mut out));
+                    } else {
+                        drop(home);
+                    }
+                    out
+                });
+                let mut out = Vec::new();
+                send_all(&leg, &[1, 2], &mut out);
+                leg.close(0, left(&mut out));
+                out.extend(other.join().unwrap());
+                out.sort_unstable();
+                if closes {
+                    assert_eq!(out, [1, 2]);
+                } else {
+                    assert!(out.windows(2).all(|two| two[0] < two[1]), "none twice: {out:?}");
+                }
+            });
+        }
+    }
+
+    #[test]
     fn a_writer_that_waits_for_room_hears_of_a_death() {
         check(|| {
             let (near, far) = (Loop::new(), Loop::new());

@@ -75,7 +75,7 @@ impl Engine {
         let Some(since) = state.held_since_ns(&self.held.store, now).filter(|_| most != 0) else { return };
         let age = now.saturating_sub(since);
         let (counted, grain) = (self.held.store.counted(now), limits::HELD_GRAIN);
-        let next = if state.is_ready() {
+        let next = if state.is_ready() || state.has_unread() {
             // The host has to take these first; only then is known whether a hole is behind them.
             counted.saturating_add(limits::HELD_BEAT)
         } else if age.saturating_add(grain) >= most {

@@ -110,7 +110,10 @@ impl Engine {
     }
 
     pub(in crate::engine) fn end_set(&mut self, set: Id, cause: Cause) {
-        self.keep_unread(set);
+        // A host that has asked for the end gets nothing any more, so the links are not read for it.
+        if cause != Cause::Asked {
+            self.keep_unread(set);
+        }
         let Some(state) = self.sets.get_mut(set) else { return };
         state.end(cause, &mut self.held.store, &mut self.out.effects);
         self.apply_effects(set);

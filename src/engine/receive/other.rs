@@ -10,7 +10,7 @@ use crate::engine::receive::padding::Admitted;
 use crate::engine::receive::Step;
 use crate::engine::{Blocked, Circuit, Engine, Error, Place, Verdict, VerdictKind};
 use crate::event::{Class, Event, Events};
-use crate::message::Message;
+use crate::message::{Fields, Message};
 use crate::reactor::{route, Owner, Position, Route, StreamMessage};
 use crate::wire::sendme::Sendme;
 use crate::wire::Command;
@@ -31,25 +31,26 @@ impl Engine {
         &mut self,
         now: Nanos,
         id: Id,
-        message: &Message<'_>,
+        message: &impl Fields,
     ) -> Option<Verdict> {
         if !self.enter_quick::<WATCHED>(now) {
             return None;
         }
+        let (command, stream_id) = (message.command(), message.stream_id());
         let circuit = self.circuits.get_mut(id)?;
-        if circuit.config.plain_hop != message.hop.into() || !message.command.is_multiplexed() {
+        if circuit.config.plain_hop != message.hop().into() || !command.is_multiplexed() {
             return None;
         }
         let verdict = Verdict::of(VerdictKind::Deliver, id, circuit.config.tag);
         match circuit.place {
             Place::Alone => {
-                circuit.note_stream(message.command, message.stream_id);
+                circuit.note_stream(command, stream_id);
                 Some(verdict)
             }
-            Place::Leg { set, ix } if message.stream_id != 0 => {
+            Place::Leg { set, ix } if stream_id != 0 => {
                 let (number, _) = self.sets.get_mut(set)?.arrive_quick(ix, now)?;
                 if WATCHED && self.wants(Class::Messages) {
-                    self.note_in_order_here(set, id, number, message.command);
+                    self.note_in_order_here(set, id, number, command);
                 }
                 Some(Verdict { number, ..verdict })
             }

@@ -246,11 +246,9 @@ impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
     #[inline(always)]
     fn other_quick(&mut self) -> Option<Verdict> {
         let &mut Received { engine, now_ns, circuit, message, .. } = self;
+        let other = move |core: &mut Engine| core.receive_other_quick::<WATCHED>(now_ns, circuit.id(), message);
         // SAFETY: see above.
-        unsafe {
-            let message = message::read(message).ok()?;
-            door::try_enter(engine, |core| core.receive_other_quick::<WATCHED>(now_ns, circuit.id(), &message))
-        }
+        unsafe { door::try_enter(engine, other) }
     }
 
     #[inline(always)]
