@@ -16,7 +16,20 @@ for table in conflux padding queue run; do
     awk -v table="$table" -v measured="$dir/$table.md" '
         $0 == "<!-- end of bench-" table " -->" { inside = 0; print "" }
         !inside
-        $0 == "<!-- bench-" table " -->" { inside = 1; print ""; while ((getline line < measured) > 0) print line }
+        $0 == "<!-- bench-" table " -->" {
+            inside = 1
+            print ""
+            while ((getline line < measured) > 0) {
+                # Rows stay whole.
+                while (line !~ /^\|/ && length(line) > 120) {
+                    at = 120
+                    while (at > 1 && substr(line, at, 1) != " ") at--
+                    print substr(line, 1, at - 1)
+                    line = substr(line, at + 1)
+                }
+                print line
+            }
+        }
         ' $page >"$dir/page.md"
     cp "$dir/page.md" $page
 done

@@ -186,6 +186,22 @@ fn the_map_has_every_module() {
     assert!(found.is_empty(), "\n{found}");
 }
 
+/// A bench that is added has no figure on the page before `make bench-page` was run.
+#[test]
+fn the_page_on_speed_has_every_bench() {
+    let page = read("docs/performance.md");
+    // {"name", "title", .., as the benches list them.
+    let row = |line: &str| line.trim().strip_prefix("{\"").map(|rest| rest.split('"').nth(2).unwrap_or("").to_owned());
+    for source in ["benches/workloads.c", "benches/circuits.c"] {
+        let titles: Vec<String> = read(source).lines().filter_map(row).collect();
+        assert!(titles.len() > 8, "{source} lists its benches");
+        for title in titles {
+            let rows = page.lines().filter(|line| line.starts_with(&format!("| {title} "))).count();
+            assert_eq!(rows, 1, "{source}: {title}");
+        }
+    }
+}
+
 #[test]
 fn the_front_page_is_short() {
     let lines = read("README.md").lines().count();

@@ -2422,11 +2422,17 @@ static uint64_t far_at[2][FAR_CELLS], far_sent[2], far_acked[2];
 static circuit_t *far_legs[2];
 
 /* Sends one DATA message; -1 when there is no leg for it. */
+static const uint64_t far_pause_usec = 50;
+
 static int
 far_send(void)
 {
   conflux_t *cfx = far_legs[0]->conflux;
+  /* Tor asks, takes a cell of data from its stream, and asks again: what was said has to hold, or the data is lost. */
+  bool is_promised = conflux_can_send(cfx);
+  clock_usec += is_promised ? far_pause_usec : 0;
   circuit_t *circ = conflux_decide_circ_for_send(cfx, far_legs[0], RELAY_COMMAND_DATA);
+  tor_assert(!is_promised || circ);
   if (!circ)
     return -1;
   int leg = circ == far_legs[1];

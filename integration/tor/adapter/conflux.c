@@ -407,8 +407,12 @@ ask(flow_set_t *set, uint8_t command, uint32_t news)
     set->choice = ((flow_leg_t *) (uintptr_t) verdict.circuit_tag)->tor.circ;
     set->switch_delta = verdict.switch_delta;
     /* How many more go the same way. */
-    if (is_data)
+    if (is_data) {
       flow_went_well(circflow_set_get_room(flow_engine, set->id, &set->decided), "room");
+      /* One at least: tor has asked, takes a cell from its stream, and asks again. Were the answer another then, as time
+       * has passed, that cell would be lost. */
+      set->decided = MAX(set->decided, 1);
+    }
     /* Whoever asked need not be the one that stopped. */
     if (PREDICT_UNLIKELY(set->waits) && is_data)
       flow_set_resume_later(set);

@@ -117,12 +117,14 @@ nonce_of(const flow_set_t *set)
   return hex_str((const char *) set->tor.nonce, 8);
 }
 
-/* A leg in words: how far it is, whose set it is of, and for a client's where all legs of that end. */
+/* A leg in words, if anybody reads them: how far it is, whose set it is of, and for a client's where all legs of that
+ * end. */
 static const char *
 describe(const flow_leg_t *leg)
 {
   static char text[256];
-  const crypt_path_t *path = leg->is_client ? TO_ORIGIN_CIRCUIT(leg->tor.circ)->cpath : NULL;
+  bool knows_end = leg->is_client && get_min_log_level() >= LOG_INFO;
+  const crypt_path_t *path = knows_end ? TO_ORIGIN_CIRCUIT(leg->tor.circ)->cpath : NULL;
   const extend_info_t *end = path ? path->prev->extend_info : NULL;
   tor_snprintf(text, sizeof(text), "%s leg of a %s's set %s%s%s", leg->is_joined ? "linked" : "pending",
                leg->is_client ? "client" : "relay", nonce_of(leg->set), end ? " to " : "",
