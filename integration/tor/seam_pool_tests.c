@@ -2422,7 +2422,10 @@ static uint64_t far_at[2][FAR_CELLS], far_sent[2], far_acked[2];
 static circuit_t *far_legs[2];
 
 /* Sends one DATA message; -1 when there is no leg for it. */
-static const uint64_t far_pause_usec = 50;
+extern bool flow_others_write __attribute__((weak));
+
+/* Between two questions of tor. */
+static const uint64_t far_pause_usec = 3000;
 
 static int
 far_send(void)
@@ -2457,6 +2460,9 @@ far_begin(bool is_client)
 {
   /* The engine of the set before is still there, and time goes on for it. */
   uint64_t now = clock_usec;
+  /* As in the program: else each question is new. */
+  if (&flow_others_write)
+    flow_others_write = false;
   set_up();
   clock_usec = MAX(clock_usec, now);
   get_circuit_build_times_mutable()->timeout_ms = 5000;
