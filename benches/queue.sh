@@ -2,8 +2,8 @@
 # Runs the benches of the backpressure queue and prints one table. FORMAT: text (default), md, or smoke (each workload
 # once, for its checks only).
 #
-# Instructions: each workload runs under callgrind with N and with 3 N items, and a peer's loop also with nothing to carry
-# them; the difference (of the differences), over 2 N, is what an item costs. Nanoseconds: the median of nine runs,
+# Instructions: each workload runs under callgrind with N and with 3 N items, and a peer's loop also with nothing to
+# carry them; the difference (of the differences), over 2 N, is what an item costs. Nanoseconds: the median of nine runs,
 # less that of nine empty ones. Allocations: those of a steady state, counted by the program itself.
 set -eu
 
@@ -82,5 +82,6 @@ for kind in cell token; do
 done
 if [ "$format" = smoke ]; then exit 0; fi
 echo
-echo "From C: the channel is a function with room for one item, which copies bytes as a socket would. 514 bytes are moved" \
-    "or copied at some 76 instructions each time."
+echo "From C, only circflow's own instructions count: not those of the channel, a function that copies bytes as a socket" \
+    "would and has room for one item where no other number stands. 514 bytes are moved or copied at some 76 instructions" \
+    "each time."
