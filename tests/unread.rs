@@ -73,6 +73,28 @@ impl Pair {
         }
     }
 
+    /// Another set, of a client on engine 0, holds a message of this cost.
+    fn hold_in_another_set(&mut self, cost: u32) {
+        let (now, engine) = (self.now, &mut self.engines[0]);
+        let set = engine.open_set(now, SetTerms { nonce: Nonce::new([9; 32]), ..terms(None) }).unwrap();
+        let id = engine.open_circuit(now, circuit(Role::Client, 9)).unwrap();
+        engine.adopt_leg(now, set, id, Ux::NoOpinion, 0).unwrap();
+        let hop = common::HOPS;
+        let switch = Switch { delta: 1 }.encode();
+        let switch = Message { command: Command::CONFLUX_SWITCH, hop, stream_id: 0, body: &switch, token: None };
+        engine.receive(now, id, &switch).unwrap();
+        let token = Some(Token { token: 77, cost });
+        let early = Message { command: Command::DATA, hop, stream_id: 1, body: b"x", token };
+        assert_eq!(engine.receive(now, id, &early).unwrap().kind, VerdictKind::Held);
+    }
+
+    /// The leg on engine 0 counts further than any number goes: a fault of the whole set.
+    fn break_set(&mut self) {
+        let switch = Switch { delta: u32::MAX }.encode();
+        let message = Message { command: Command::CONFLUX_SWITCH, hop: 0, stream_id: 0, body: &switch, token: None };
+        self.engines[0].receive(self.now, self.legs[0], &message).unwrap_err();
+    }
+
     fn show(&mut self, at: usize) -> Vec<String> {
         drain(&mut self.engines[at])
             .into_iter()
@@ -119,22 +141,7 @@ fn a_set_that_the_host_closes_takes_no_other_with_it() {
     );
     pair.come(0, Command::CONFLUX_SWITCH, 0, &Switch { delta: 1 }.encode(), None);
     assert_eq!(pair.come(0, Command::DATA, 5, b"two", Some((2, 15_000))), VerdictKind::Held);
-    // Another set holds the rest of the cap.
-    let set = pair.engines[0].open_set(pair.now, SetTerms { nonce: Nonce::new([9; 32]), ..terms(None) }).unwrap();
-    let id = pair.engines[0].open_circuit(pair.now, circuit(Role::Client, 9)).unwrap();
-    pair.engines[0].adopt_leg(pair.now, set, id, Ux::NoOpinion, 0).unwrap();
-    let switch = Switch { delta: 1 }.encode();
-    let switch =
-        Message { command: Command::CONFLUX_SWITCH, hop: common::HOPS, stream_id: 0, body: &switch, token: None };
-    pair.engines[0].receive(pair.now, id, &switch).unwrap();
-    let early = Message {
-        command: Command::DATA,
-        hop: common::HOPS,
-        stream_id: 1,
-        body: b"x",
-        token: Some(Token { token: 77, cost: 4_500 }),
-    };
-    assert_eq!(pair.engines[0].receive(pair.now, id, &early).unwrap().kind, VerdictKind::Held);
+    pair.hold_in_another_set(4_500);
     pair.now += 400 * MS;
     assert_eq!(pair.come(1, Command::DATA, 5, b"one", Some((1, 600))), VerdictKind::Held);
     pair.engines[0].tick(pair.now);
@@ -157,4 +164,31 @@ fn a_set_that_the_host_closes_ends_as_asked() {
     let shown = pair.show(0);
     assert!(shown.contains(&format!("ended {:?}", Cause::Asked)), "{shown:?}");
     assert!(!shown.iter().any(|line| line.starts_with("deliver")), "{shown:?}");
+}
+
+/// A set that ends for a fault has one fault, though its link holds another one; what came before is delivered.
+#[test]
+fn a_set_that_ends_for_a_fault_does_not_count_that_in_its_link() {
+    let mut pair = Pair::new(|tag| circuit(Role::Exit, tag), [config(1), config(2)], terms(None));
+    assert_eq!(pair.come(1, Command::DATA, 5, b"one", None), VerdictKind::Held);
+    pair.come(1, Command::CONFLUX_SWITCH, 0, &Switch { delta: 1 << 21 }.encode(), None);
+    pair.engines[0].tick(pair.now);
+    pair.break_set();
+    assert_eq!(pair.engines[0].stats().peer_faults, 1);
+    let shown = pair.show(0);
+    assert_eq!(shown.iter().filter(|line| line.starts_with("ended")).count(), 1, "{shown:?}");
+}
+
+/// A set that ends takes from its links what there is room for: no other set makes room for it.
+#[test]
+fn a_set_that_ends_for_a_fault_takes_no_other_with_it() {
+    let configs = [Config { held_bytes_max: 20_000, ..config(1) }, config(2)];
+    let mut pair = Pair::new(|tag| circuit(Role::Exit, tag), configs, terms(None));
+    pair.hold_in_another_set(15_000);
+    pair.now += 400 * MS;
+    assert_eq!(pair.come(1, Command::DATA, 5, b"one", Some((1, 15_000))), VerdictKind::Held);
+    pair.engines[0].tick(pair.now);
+    pair.break_set();
+    let shown = pair.show(0);
+    assert_eq!(shown.iter().filter(|line| line.starts_with("ended")).count(), 1, "{shown:?}");
 }

@@ -112,7 +112,7 @@ impl Engine {
     pub(in crate::engine) fn end_set(&mut self, set: Id, cause: Cause) {
         // A host that has asked for the end gets nothing any more, so the links are not read for it.
         if cause != Cause::Asked {
-            self.keep_unread(set);
+            self.keep_before_end(set);
         }
         let Some(state) = self.sets.get_mut(set) else { return };
         state.end(cause, &mut self.held.store, &mut self.out.effects);

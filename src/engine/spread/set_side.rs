@@ -182,7 +182,22 @@ impl Engine {
 
     /// Reads the link to a leg elsewhere, and holds the messages.
     pub(super) fn read_leg(&mut self, id: Id, now: Nanos) {
-        while self.read_item(id, now) {}
+        while self.read_on(id, now) {}
+    }
+
+    /// Reads the link of a leg whose set is about to end, as far as there is room, up to the first fault. Nobody hears of
+    /// that fault, and no other set makes room: the set has its reason to end already.
+    pub(super) fn read_leg_before_end(&mut self, id: Id, now: Nanos) {
+        while self.has_room_for_next(id) && self.read_item(id, now) == Ok(true) {}
+    }
+
+    fn has_room_for_next(&mut self, id: Id) -> bool {
+        let Some((_, leg)) = self.spread.home_legs.find(id) else { return false };
+        match leg.end.peek_mut() {
+            Some(Up::Message(message)) => self.held.store.budget().has_room(message.cost()),
+            Some(_) => true,
+            None => false,
+        }
     }
 
     /// [`Engine::read_leg`] until a message comes next, which is left for the READY mark.
@@ -199,20 +214,28 @@ impl Engine {
                     return;
                 }
             }
-            if !self.read_item(id, now) {
+            if !self.read_on(id, now) {
                 return;
             }
         }
     }
 
+    /// Reads one item of the link to a leg elsewhere, which a fault closes. False when reading ends.
+    fn read_on(&mut self, id: Id, now: Nanos) -> bool {
+        self.read_item(id, now).unwrap_or_else(|fault| {
+            self.fault_elsewhere(id, fault);
+            false
+        })
+    }
+
     /// Reads one item of the link to a leg elsewhere. False when there was none, or others have their turn first.
-    fn read_item(&mut self, id: Id, now: Nanos) -> bool {
-        let Some((_, leg)) = self.spread.home_legs.find(id) else { return false };
+    fn read_item(&mut self, id: Id, now: Nanos) -> Result<bool, Fault> {
+        let Some((_, leg)) = self.spread.home_legs.find(id) else { return Ok(false) };
         if leg.turns == 0 {
             // There may be more news: its turn comes again.
             leg.end.ring_self();
             self.drain_leg(id);
-            return false;
+            return Ok(false);
         }
         leg.turns -= 1;
         leg.adopt(leg.unadopted(), self.held.store.budget_mut());
@@ -221,19 +244,18 @@ impl Engine {
             News::Item(up) => up,
             News::Nothing => {
                 self.drain_leg(id);
-                return false;
+                return Ok(false);
             }
             News::Over(reason) => {
                 self.leg_gone(id, reason);
-                return false;
+                return Ok(false);
             }
         };
         leg.adopt(up.cost(), self.held.store.budget_mut());
         if self.wants(Class::Hub) {
             note_in(&mut self.events, self.time.clock.latest(), id, up.command());
         }
-        let taken = self.take_up(set, ix, up, now);
-        taken.map_err(|fault| self.fault_elsewhere(id, fault)).is_ok()
+        self.take_up(set, ix, up, now).map(|()| true)
     }
 
     fn take_up(&mut self, set: Id, ix: LegIx, up: Up, now: Nanos) -> Result<(), Fault> {

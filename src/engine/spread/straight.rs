@@ -1,7 +1,7 @@
 //! Messages of legs elsewhere that go straight from the link to the host. When a message is next in its set, it stays
 //! in the link until the set's READY mark has its turn: it is never held, and its body is never copied here.
 
-use crate::base::Id;
+use crate::base::{Id, Nanos};
 use crate::engine::out::insn::{Instruction, Taker, What};
 use crate::engine::spread::leg_side::note_in;
 use crate::engine::spread::message::{cost_with, Up};
@@ -156,19 +156,24 @@ impl Engine {
     #[inline]
     pub(in crate::engine) fn keep_unread(&mut self, set: Id) {
         if self.sets.get(set).is_some_and(|state| state.has_unread()) {
-            self.keep_all_unread(set);
+            self.keep_all_unread(set, Engine::read_leg);
         }
+    }
+
+    /// [`Engine::keep_unread`] for a set that is about to end: what there is room for, up to the first fault.
+    pub(in crate::engine) fn keep_before_end(&mut self, set: Id) {
+        self.keep_all_unread(set, Engine::read_leg_before_end);
     }
 
     #[cold]
     #[inline(never)]
-    fn keep_all_unread(&mut self, set: Id) {
+    fn keep_all_unread(&mut self, set: Id, read: fn(&mut Engine, Id, Nanos)) {
         let now = self.time.clock.latest();
         while let Some(state) = self.sets.get_mut(set) {
             let Some(ix) = state.unread_leg() else { return };
             let id = state.leg_at(ix);
             state.note_read(ix);
-            self.read_leg(id, now);
+            read(self, id, now);
         }
     }
 }
