@@ -210,6 +210,13 @@ impl Up {
 }
 
 impl Down {
+    /// See [`Crossed::recycle`].
+    pub fn recycle(self, spares: &mut Spares) {
+        if let Down::Send { message, .. } = self {
+            message.recycle(spares);
+        }
+    }
+
     /// The relay command of the message in it.
     pub fn command(&self) -> Command {
         match self {

@@ -7,11 +7,11 @@ use crate::engine::out::insn::Queued;
 use crate::engine::out::verdict::END_NOT_DIRECTORY;
 use crate::engine::spread::leg_side::note_in;
 use crate::engine::spread::membership::BLANK;
-use crate::engine::spread::message::{cause_of, reason, token_up, Crossed, Down, Up, LOST};
+use crate::engine::spread::message::{cause_of, cost_with, reason, token_up, Crossed, Down, Up, LOST};
 use crate::engine::spread::places::HomeLeg;
-use crate::engine::{Engine, LinkStep};
+use crate::engine::{Engine, LinkStep, Verdict, VerdictKind};
 use crate::event::{Class, Event};
-use crate::hub::{Cargo, Left, News};
+use crate::hub::{Cargo, Left, News, NotSent};
 use crate::message::{Lane, Message};
 use crate::queue::{Pushed, Refused};
 use crate::reactor::Owner;
@@ -32,6 +32,44 @@ impl Engine {
         end.close(reason(why), |one| left.push(one));
         left.extend(backlog.take_rest().map(Left::Unsent));
         self.take_back(left, token_up);
+    }
+
+    /// The common case of a message that crosses, in one look at each part: DATA of a stream whose set stays on a leg
+    /// elsewhere, while there is room and nobody watches. None, and nothing is changed, in any other case.
+    #[inline(always)]
+    pub fn send_across(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Option<Verdict> {
+        if message.command != Command::DATA || !self.has_legs_elsewhere() || !self.enter_quick::<false>(now) {
+            return None;
+        }
+        let stream = self.streams.get_mut(id)?;
+        let Owner::Set(set) = stream.owner else { return None };
+        if !stream.outgoing.may_send_now(now) {
+            return None;
+        }
+        let state = self.sets.get_mut(set)?;
+        let plan = state.decide_quick().filter(|plan| !self.circuits.is_ours(plan.leg))?;
+        let (_, leg) = self.spread.home_legs.find(plan.leg)?;
+        let (cost, budget) = (cost_with(message.token), self.held.store.budget_mut());
+        if !budget.has_room(cost) || leg.backlog.has_pending() || self.events.wants(Class::Hub) {
+            return None;
+        }
+        let crossed = Crossed::new(&Message { stream_id: stream.stream_id, ..*message }, &mut self.spread.spares);
+        let down = Down::Send { delta: 0, number: plan.number, message: crossed };
+        if let Err(NotSent::Full(down) | NotSent::Gone(down)) = leg.end.send(down) {
+            down.recycle(&mut self.spread.spares);
+            return None;
+        }
+        state.send_quick(true, now);
+        budget.hold_crossing(cost);
+        leg.committed += 1;
+        leg.way.look(leg.end.taken(), now);
+        leg.way.put(cost, now);
+        stream.outgoing.sent(now, message.body.len() as u32);
+        let stream_tag = stream.tag;
+        if leg.way.is_more() {
+            self.note_crossing(plan.leg);
+        }
+        Some(Verdict { stream: id, stream_tag, ..Verdict::of(VerdictKind::Held, Id::NONE, 0) })
     }
 
     /// Sends a message on the leg elsewhere that was planned. The caller has made room for it.
