@@ -24,10 +24,9 @@ impl Engine {
         let Some((place, leg)) = self.spread.home_legs.remove(id) else { return };
         self.update_ways();
         self.time.alarms.cancel_elsewhere(place);
-        let unadopted = leg.unadopted();
-        let HomeLeg { end, mut backlog, set, ix, .. } = leg;
+        let HomeLeg { end, mut backlog, set, ix, reading, .. } = leg;
         self.sets.get_mut(set).into_iter().for_each(|state| state.note_read(ix));
-        self.held.store.budget_mut().adopt(unadopted);
+        self.held.store.budget_mut().adopt(reading.unadopted(&end));
         let mut left = Vec::new();
         end.close(reason(why), |one| left.push(one));
         left.extend(backlog.take_rest().map(Left::Unsent));
@@ -204,7 +203,7 @@ impl Engine {
     /// in its set, if it may go `straight` to the host: it stays in the link until the set's READY mark has its turn.
     pub(super) fn take_leg_news(&mut self, id: Id, now: Nanos, straight: bool) {
         let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
-        leg.turns = limits::LINK_ROOM as u32;
+        leg.reading.turns = limits::LINK_ROOM as u32;
         let (set, ix) = (leg.set, leg.ix);
         let Some(state) = self.sets.get_mut(set) else { return self.read_leg(id, now) };
         if straight && state.is_unread(ix) {
@@ -229,8 +228,8 @@ impl Engine {
             let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
             let (set, ix) = (leg.set, leg.ix);
             if let (Some(Up::Message(_)), Some(state)) = (leg.end.peek_mut(), self.sets.get_mut(set)) {
-                if state.comes_next(ix) && leg.turns > 0 {
-                    leg.settle(self.held.store.budget_mut());
+                if state.comes_next(ix) && leg.reading.turns > 0 {
+                    leg.reading.settle(&mut leg.end, self.held.store.budget_mut());
                     if state.mark_unread(ix) {
                         self.out.queue.push(Queued::Ready { set });
                     }
@@ -246,14 +245,14 @@ impl Engine {
     /// Reads one item of the link to a leg elsewhere. False when there was none, or others have their turn first.
     fn read_item(&mut self, id: Id, now: Nanos) -> bool {
         let Some((_, leg)) = self.spread.home_legs.find(id) else { return false };
-        if leg.turns == 0 {
+        if leg.reading.turns == 0 {
             // There may be more news: its turn comes again.
             leg.end.ring_self();
             self.drain_leg(id);
             return false;
         }
-        leg.turns -= 1;
-        leg.adopt(leg.unadopted(), self.held.store.budget_mut());
+        leg.reading.turns -= 1;
+        leg.reading.adopt(leg.reading.unadopted(&leg.end), self.held.store.budget_mut());
         let (set, ix) = (leg.set, leg.ix);
         let up = match leg.end.poll() {
             News::Item(up) => up,
@@ -266,7 +265,7 @@ impl Engine {
                 return false;
             }
         };
-        leg.adopt(up.cost(), self.held.store.budget_mut());
+        leg.reading.adopt(up.cost(), self.held.store.budget_mut());
         if self.wants(Class::Hub) {
             note_in(&mut self.events, self.time.clock.latest(), id, up.command());
         }
@@ -353,7 +352,7 @@ impl Engine {
     /// Sends what waits for a leg elsewhere, as the link may have room, and reports the leg to its set.
     fn drain_leg(&mut self, id: Id) {
         if let Some((_, leg)) = self.spread.home_legs.find(id) {
-            leg.settle(self.held.store.budget_mut());
+            leg.reading.settle(&mut leg.end, self.held.store.budget_mut());
             let _ = leg.backlog.drain(&mut &leg.end);
             let set = leg.set;
             self.shrank(set);
