@@ -171,8 +171,7 @@ pub(in crate::engine) struct HomeLegs {
 impl HomeLegs {
     #[inline(always)]
     pub fn find(&mut self, id: Id) -> Option<(u32, &mut HomeLeg)> {
-        let is_last = self.at(self.last).is_some_and(|leg| leg.id == id);
-        if !is_last {
+        if self.at(self.last).is_none_or(|leg| leg.id != id) {
             self.look_up(id)?;
         }
         Some((self.last, self.places.get_mut(self.last as usize)?.as_mut()?))

@@ -52,8 +52,9 @@ impl Engine {
         if !budget.has_room(cost) || leg.backlog.has_pending() || self.events.wants(Class::Hub) {
             return None;
         }
-        let crossed = Crossed::new(&Message { stream_id: stream.stream_id, ..*message }, &mut self.spread.spares);
-        let down = Down::Send { delta: 0, number: plan.number, message: crossed };
+        let &Message { command, body, token, .. } = message;
+        let message = Crossed::pack(command, stream.stream_id, body, token, &mut self.spread.spares);
+        let down = Down::Send { delta: 0, number: plan.number, message };
         if let Err(NotSent::Full(down) | NotSent::Gone(down)) = leg.end.send(down) {
             down.recycle(&mut self.spread.spares);
             return None;
@@ -63,7 +64,7 @@ impl Engine {
         leg.committed += 1;
         leg.way.look(leg.end.taken(), now);
         leg.way.put(cost, now);
-        stream.outgoing.sent(now, message.body.len() as u32);
+        stream.outgoing.sent(now, body.len() as u32);
         let stream_tag = stream.tag;
         if leg.way.is_more() {
             self.note_crossing(plan.leg);

@@ -11,7 +11,7 @@ use crate::engine::{Circuit, Engine};
 use crate::event::Class;
 use crate::hub::Buffer;
 use crate::message::{Bodies, Delivery, TooSmall};
-use crate::reactor::{DataHead, Owner, Written};
+use crate::reactor::{DataHead, Owner, Side, Written};
 use crate::wire::{cell::CELL_BODY_LEN, conflux::Switch, Command};
 
 impl Engine {
@@ -216,7 +216,7 @@ impl Engine {
         let Some(circuit) = self.circuits.get_mut(id) else { return Ok(false) };
         let (tag, hop, runs) = (circuit.config.tag, circuit.config.hops.last(), circuit.runs_streams());
         let Circuit { reactor, padding: None, apart: Some(apart), .. } = circuit else { return Ok(false) };
-        let Some(away) = apart.away.as_mut().filter(|away| away.reading.turns > 0) else { return Ok(false) };
+        let Some(away) = apart.away.as_deref_mut().filter(|away| away.reading.turns > 0) else { return Ok(false) };
         let Some(Down::Send { delta, number, message }) = away.end.peek_mut() else { return Ok(false) };
         let about = |what| Instruction::about(id, tag, Id::NONE, 0, what);
         if *delta != 0 {
@@ -228,24 +228,30 @@ impl Engine {
             taker.take(about(What::Send { command, hop, body_len }));
             return Ok(true);
         }
-        let lends = bodies.take(message.bytes())?;
-        let (cost, message, buffer) = (message.cost(), message.delivery(*number, Id::NONE, 0), message.take_buffer());
+        let (lends, number, cost) = (bodies.take(message.bytes())?, *number, message.cost());
         away.reading.turns -= 1;
-        if away.end.drop_next(cost) {
+        let (taken, is_half) = away.end.take_next(cost);
+        if is_half {
             away.reading.settle(&mut away.end, self.held.store.budget_mut());
         }
+        let Some(Down::Send { message: mut taken, .. }) = taken else { return Ok(false) };
+        let (message, buffer) = (taken.delivery(number, Id::NONE, 0), taken.take_buffer());
         let mut wants_digest = false;
         if message.command == Command::DATA {
             away.heard += 1;
             if let Some(reactor) = reactor.as_mut().filter(|_| runs) {
                 away.included += 1;
-                wants_digest = reactor.end(hop).window.sent_data(now);
+                wants_digest = match reactor.ends.window::<true>(hop) {
+                    Some(window) => window.sent::<true>(now),
+                    None => reactor.end(hop).window.sent_data(now),
+                };
             }
         }
         if self.events.wants(Class::Hub) {
             note_in(&mut self.events, now, id, message.command);
         }
-        self.count_sent(id, hop, now);
+        self.padding.purse.sent(1);
+        self.spend(id, Side::Back);
         if let Some(buffer) = buffer {
             self.keep_lent(buffer, message.body_len, lends, bodies)?;
         }
