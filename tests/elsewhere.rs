@@ -4,12 +4,13 @@ mod common;
 
 use circflow::base::Id;
 use circflow::conflux::Role;
-use circflow::engine::{CircuitConfig, CircuitFlags, Engine, EngineHub, Outlet, VerdictKind, What};
+use circflow::engine::{CircuitConfig, CircuitFlags, Engine, EngineHub, Outlet, Released, VerdictKind, What};
+use circflow::event::Class;
 use circflow::hub::HubConfig;
-use circflow::message::Message;
-use circflow::wire::conflux::{Link, Nonce, Ux};
+use circflow::message::{Message, Token};
+use circflow::wire::conflux::{Link, Nonce, Switch, Ux};
 use circflow::wire::Command;
-use common::{circuit, config, drain, report, terms};
+use common::{circuit, config, drain, load, padding_terms, report, terms, Rng};
 use std::sync::Arc;
 
 const MS: u64 = 1_000_000;
@@ -116,4 +117,177 @@ fn no_room_is_named_on_a_leg_elsewhere() {
         assert_eq!(verdict.kind, VerdictKind::Held);
         assert_eq!(pair.engines[0].room(pair.set), Ok(0), "no host sends there");
     }
+}
+
+/// How messages of a set go on a leg elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// On the short ways, at both engines.
+    Short,
+    /// On the long ways: the home's engine records, and the leg has a padder, which does nothing.
+    Long,
+    /// The padder and the recording come and go.
+    Mixed,
+}
+
+/// What came out of both engines for the peer: leg, command, body or token.
+type Sent = Vec<(usize, Command, Vec<u8>)>;
+
+struct Back {
+    pair: Pair,
+    /// What has gone on each leg.
+    sent: [Sent; 2],
+    padded: bool,
+}
+
+impl Back {
+    fn new() -> Back {
+        let flags = CircuitFlags(CircuitFlags::VEGAS.0 | CircuitFlags::REACTOR.0);
+        let mut pair = Pair::new(|tag| CircuitConfig { flags, ..circuit(Role::Exit, tag) }, 0);
+        pair.come(0, 0, Command::BEGIN, 7, b"x:80\0");
+        pair.settle(0);
+        assert_ne!(pair.stream, Id::NONE);
+        Back { pair, sent: [vec![], vec![]], padded: false }
+    }
+
+    fn pad(&mut self, padded: bool) {
+        let (engine, leg, now) = (&mut self.pair.engines[1], self.pair.legs[1], self.pair.now);
+        match (std::mem::replace(&mut self.padded, padded), padded) {
+            (false, true) => engine.install_padder(now, leg, &padding_terms(load(&[]), 0, 0)).unwrap(),
+            (true, false) => engine.remove_padder(now, leg, 0, 0).unwrap(),
+            _ => {}
+        }
+    }
+
+    fn record(&mut self, records: bool) {
+        self.pair.engines[0].record(if records { 1 << 16 } else { 0 }, Class::EVERY).unwrap();
+    }
+
+    /// Sends a message that ends with its number. False when there is no room.
+    fn send(&mut self, number: u8, len: usize, token: bool) -> bool {
+        let mut body = vec![0; len];
+        body[len - 1] = number;
+        let token = token.then_some(Token { token: number.into(), cost: 100 });
+        let data = Message { command: Command::DATA, hop: 0, stream_id: 0, body: &body, token };
+        let verdict = self.pair.engines[0].send_message(self.pair.now, Outlet::Stream(self.pair.stream), &data);
+        let Ok(verdict) = verdict else { return false };
+        assert_eq!((verdict.stream, verdict.stream_tag), (self.pair.stream, 0));
+        if verdict.kind == VerdictKind::Send {
+            if verdict.switch_delta != 0 {
+                let switch = Switch { delta: verdict.switch_delta }.encode();
+                self.sent[0].push((0, Command::CONFLUX_SWITCH, switch.to_vec()));
+            }
+            self.sent[0].push((0, Command::DATA, if token.is_some() { vec![number] } else { body }));
+        }
+        true
+    }
+
+    /// Takes up to so many instructions.
+    fn take(&mut self, at: usize, most: u64) {
+        let mut buffer = [0; 509];
+        for _ in 0..most {
+            let Some(instruction) = self.pair.engines[at].poll(&mut buffer).unwrap() else { break };
+            match instruction.what {
+                What::Send { command, body_len, .. } => {
+                    assert_eq!(instruction.circuit, self.pair.legs[at]);
+                    self.sent[at].push((at, command, buffer[..body_len.into()].to_vec()));
+                }
+                What::SendHeld(Released { hop, message }) => {
+                    // A SWITCH that padding held comes like this, too.
+                    let stream_id = if message.command == Command::DATA { 7 } else { 0 };
+                    let of = (0, self.pair.legs[at], stream_id);
+                    assert_eq!((hop, instruction.circuit, message.stream_id), of);
+                    let token = message.token.map(|token| vec![token.token as u8]);
+                    let body = token.unwrap_or_else(|| buffer[..message.body_len.into()].to_vec());
+                    self.sent[at].push((at, message.command, body));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The numbers in the order in which the peer puts them, from the numbers of its two legs.
+    fn in_order(&self) -> Vec<u8> {
+        let mut all = Vec::new();
+        for sent in &self.sent {
+            let mut number = 0;
+            for (_, command, body) in sent {
+                match *command {
+                    Command::CONFLUX_SWITCH => number += u32::from_be_bytes(body[..4].try_into().unwrap()),
+                    Command::DATA => {
+                        number += 1;
+                        all.push((number, *body.last().unwrap()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        all.sort_unstable();
+        assert!(all.iter().zip(1..).all(|((number, _), expected)| *number == expected), "each number once: {all:?}");
+        all.into_iter().map(|(_, sent)| sent).collect()
+    }
+}
+
+/// Sends by chance on both legs, with the host of the leg's engine in any state of its drain.
+fn back_by_chance(seed: u64, way: Way) -> [Sent; 2] {
+    let (mut rng, mut switches, mut back) = (Rng::new(seed), Rng::new(seed ^ 1), Back::new());
+    back.pad(way == Way::Long);
+    back.record(way == Way::Long);
+    let mut count = 0;
+    for _ in 0..400 {
+        back.pair.now += 1000;
+        let (what, most) = (rng.below(20), rng.below(6));
+        match what {
+            0 => {
+                let leg = back.pair.legs[rng.below(2) as usize];
+                back.pair.engines[0].name_leg(back.pair.set, leg).unwrap();
+            }
+            1..=2 => back.pair.engines[1].tick(back.pair.now),
+            3..=4 => back.take(1, most),
+            5 => {
+                back.pair.engines[0].tick(back.pair.now);
+                back.take(0, 100);
+            }
+            _ => {
+                let (len, token) = (1 + rng.below(498) as usize, rng.once_in(4));
+                count += u8::from(count < 200 && back.send(count, len, token));
+                if count % 40 == 0 {
+                    // The link never fills up, as then there would be room at other times.
+                    back.pair.engines[1].tick(back.pair.now);
+                    back.take(1, 1000);
+                }
+            }
+        }
+        if way == Way::Mixed && switches.once_in(8) {
+            back.pad(switches.once_in(2));
+            back.record(switches.once_in(2));
+        }
+        common::check_books(None, back.pair.engines.iter());
+    }
+    for _ in 0..4 {
+        back.pair.now += MS;
+        for at in 0..2 {
+            back.pair.engines[at].tick(back.pair.now);
+            back.take(at, 1000);
+        }
+    }
+    back.pair.engines.iter_mut().for_each(|engine| engine.tick(back.pair.now));
+    assert_eq!(back.in_order(), (0..count).collect::<Vec<_>>(), "each message once, in its place");
+    for engine in &mut back.pair.engines {
+        assert_eq!(engine.stats().held_bytes, 0, "nothing is held any more");
+        common::check_rest(engine);
+    }
+    back.sent
+}
+
+#[test]
+fn the_short_way_back_does_what_the_long_ones_do() {
+    let mut crossed = 0;
+    for seed in 0..150 {
+        let short = back_by_chance(seed, Way::Short);
+        assert!(short == back_by_chance(seed, Way::Long), "seed {seed}");
+        assert!(short == back_by_chance(seed, Way::Mixed), "seed {seed}, mixed");
+        crossed += short[1].len();
+    }
+    assert!(crossed > 150 * 40, "{crossed}");
 }

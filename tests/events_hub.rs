@@ -168,6 +168,8 @@ fn messages_of_the_set_cross_to_the_leg() {
     }
     assert_eq!(pair.crossed(HOME), [vec![Command::DATA; 3], vec![]]);
     pair.tick(AWAY);
+    // They stay in the link until the host drains.
+    drain(&mut pair.engines[AWAY]);
     assert_eq!(pair.crossed(AWAY), [vec![], vec![Command::DATA; 3]]);
 }
 

@@ -234,6 +234,22 @@ impl Sending for OnStream {
     }
 
     #[inline(always)]
+    fn across(&mut self) -> Option<circflow_status> {
+        let &mut OnStream { engine, now_ns, stream, message, verdict_out } = self;
+        // SAFETY: see above.
+        let message = unsafe { message.as_ref() }.filter(|message| is_data(message) && !verdict_out.is_null())?;
+        // SAFETY: see above; `call_out` follows.
+        unsafe {
+            let verdict = door::try_enter(engine, move |core| {
+                core.send_across(now_ns, stream.id(), &message::read(message).ok()?)
+            })?;
+            message::write_verdict(verdict_out, &verdict);
+            door::call_out(engine);
+        }
+        Some(CIRCFLOW_OK)
+    }
+
+    #[inline(always)]
     fn anew(&mut self) -> Option<Sent> {
         let &mut OnStream { engine, now_ns, stream, message, verdict_out } = self;
         // SAFETY: see above.

@@ -194,17 +194,23 @@ impl<I: Cargo, O: Cargo> LinkEnd<I, O> {
         self.batch.front_mut()
     }
 
-    /// Drops the item that [`LinkEnd::peek_mut`] has found, as it was handled there. True when half of the room is left
-    /// to be read: a good moment to [report](LinkEnd::report_read).
+    /// Drops the item that [`LinkEnd::peek_mut`] has found, as it was handled there. See [`LinkEnd::take_next`].
     #[inline(always)]
     pub fn drop_next(&mut self, cost: u64) -> bool {
-        self.batch.pop_front();
+        self.take_next(cost).1
+    }
+
+    /// Takes the item that [`LinkEnd::peek_mut`] has found. True when half of the room is left to be read: a good
+    /// moment to [report](LinkEnd::report_read).
+    #[inline(always)]
+    pub fn take_next(&mut self, cost: u64) -> (Option<I>, bool) {
+        let item = self.batch.pop_front();
         self.read += cost;
         let is_half = self.batch.len() == self.inbox.room / 2;
         if is_half {
             self.say_read();
         }
-        is_half
+        (item, is_half)
     }
 
     /// Takes all that waits into the batch, which has been read. False when nothing does.

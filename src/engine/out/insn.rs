@@ -232,6 +232,10 @@ pub(in crate::engine) enum Queued {
     LinkedAway {
         circuit: Id,
     },
+    /// A mark: stands for all messages of a set elsewhere that lie in the link to this circuit.
+    FromHome {
+        circuit: Id,
+    },
 }
 
 /// News about a set without details.

@@ -35,6 +35,13 @@ impl Engine {
                     (state.is_some_and(|state| state.is_ready() || state.has_unread()), Some(*set))
                 }
                 Queued::Leftover => (self.leftover_waits(&mut budget), None),
+                &mut Queued::FromHome { circuit } => {
+                    if !self.comes_straight(circuit) {
+                        self.end_home_turn(circuit);
+                        continue;
+                    }
+                    (true, None)
+                }
                 &mut Queued::Channel { channel } => (self.turn_waits(channel), None),
                 &mut Queued::Released { circuit, set, lane, number, .. } => {
                     if self.circuits.get(circuit).is_none() {
@@ -118,6 +125,7 @@ impl Engine {
             Some(&mut Queued::Ready { set }) => self.take_ready(set, bodies, taker),
             Some(&mut Queued::Edge { circuit, side }) => self.take_waiting(circuit, side, bodies, taker),
             Some(&mut Queued::Channel { channel }) => self.take_turn(channel, bodies, taker),
+            Some(&mut Queued::FromHome { circuit }) => self.take_from_home(circuit, bodies, taker),
             Some(&mut Queued::Pad { circuit, pad, asks: false }) => Ok(self.take_pad(circuit, pad, taker)),
             Some(_) => Ok(false),
         };
@@ -239,6 +247,14 @@ impl Engine {
                         Ok(false) => self.unmark_channel(channel),
                         Err(TooSmall) => return Err(Error::TOO_SMALL),
                     }
+                }
+                &mut Queued::FromHome { circuit } => {
+                    let mut taken = None;
+                    if self.take_from_home(circuit, &mut buffer, &mut taken).map_err(|TooSmall| Error::TOO_SMALL)? {
+                        return Ok(taken);
+                    }
+                    self.end_home_turn(circuit);
+                    continue;
                 }
                 &mut Queued::LinkedAway { circuit } => match self.take_linked_away(circuit, buffer)? {
                     None => continue,
@@ -516,6 +532,7 @@ impl Engine {
             | Queued::Released { .. }
             | Queued::Edge { .. }
             | Queued::Channel { .. }
+            | Queued::FromHome { .. }
             | Queued::LinkedAway { .. } => None,
         };
         Ok(instruction)

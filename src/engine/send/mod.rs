@@ -1,5 +1,5 @@
-//! Sending: the order of its steps, which stands here and nowhere else. First the quick way, then a choice made anew,
-//! then the long way; a message that may not go now is held, and only then its body is read.
+//! Sending: the order of its steps, which stands here and nowhere else. First the quick way, then the one to another
+//! engine, then a choice made anew, then the long way; a message that may not go now is held, and its body is read then.
 
 mod circuit;
 mod hold;
@@ -40,6 +40,10 @@ pub trait Sending: Sized {
     type Answer;
     /// Calls [`Engine::send_quick`]; none when it did nothing or could not be entered.
     fn quick(&mut self) -> Option<Sent>;
+    /// Calls [`Engine::send_across`], and answers for a message that went; none when the next step has to be taken.
+    fn across(&mut self) -> Option<Self::Answer> {
+        None
+    }
     /// Calls [`Engine::send_anew`]; none when the next step has to be taken.
     fn anew(&mut self) -> Option<Sent> {
         None
@@ -96,6 +100,9 @@ pub fn send<S: Sending>(mut message: S) -> S::Answer {
 /// The steps after the quick one.
 #[inline(always)]
 pub fn send_rest<S: Sending>(message: &mut S) -> S::Answer {
+    if let Some(answer) = message.across() {
+        return answer;
+    }
     match message.anew() {
         Some(sent) => message.done(&sent),
         None => message.long(),
@@ -116,6 +123,11 @@ impl Sending for Straight<'_, '_> {
 
     fn quick(&mut self) -> Option<Sent> {
         self.engine.send_quick(self.now, self.outlet, &self.message.head())
+    }
+
+    fn across(&mut self) -> Option<Self::Answer> {
+        let Outlet::Stream(stream) = self.outlet else { return None };
+        self.engine.send_across(self.now, stream, self.message).map(Ok)
     }
 
     fn anew(&mut self) -> Option<Sent> {

@@ -9,7 +9,7 @@ use crate::engine::padding::Watcher;
 use crate::engine::slot::Apart;
 use crate::engine::spread::membership::BLANK;
 use crate::engine::spread::message::{cause_of, cost_with, token_down, Crossed, Crossing, Down, Request, Up, ENDED};
-use crate::engine::spread::places::{Away, Way};
+use crate::engine::spread::places::{Away, Reading, Way};
 use crate::engine::{Blocked, Circuit, Engine, Error, Misuse, Place, Verdict, VerdictKind};
 use crate::event::{Class, Event, Events};
 use crate::hub::{Cargo, Home, JoinError, Left, News, NotSent};
@@ -63,6 +63,9 @@ impl Engine {
             },
             way: Way::default(),
             asking,
+            reading: Reading::default(),
+            unread: false,
+            shown: 0,
         }));
         // A home that hangs or is poisoned never answers. Once it has answered, it measures the time for LINKED_ACK.
         let wait = self.settings.accepted.as_ref().map_or(limits::LINK_TIMEOUT_DEFAULT, |terms| terms.link_timeout);
@@ -258,7 +261,8 @@ impl Engine {
         self.time.alarms.cancel_handshake(id);
         let mut left = Vec::new();
         let reason = away.last_reason(why);
-        let Away { end, mut backlog, asking, .. } = *away;
+        let Away { end, mut backlog, asking, reading, .. } = *away;
+        self.held.store.budget_mut().adopt(reading.unadopted(&end));
         end.close(reason, |one| left.push(one));
         left.extend(backlog.take_rest().map(Left::Unsent));
         self.held.store.budget_mut().release_crossing(asking);
@@ -268,11 +272,21 @@ impl Engine {
 
     /// Handles news from the home of a circuit's set.
     pub(super) fn take_home_news(&mut self, id: Id) {
-        let heard = self.circuits.get(id).and_then(|circuit| circuit.away()).map(|away| away.heard);
+        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away_mut()) else { return };
+        away.reading.turns = limits::LINK_ROOM as u32;
+        if away.unread {
+            // Nothing overtakes what lies there until the turn of the mark.
+            return self.drain_home(id);
+        }
         self.read_home_link(id);
-        let Some(away) = self.circuits.get(id).and_then(|circuit| circuit.away()) else { return };
+    }
+
+    /// Reads the link to the home until a message comes that goes straight to the host.
+    pub(super) fn read_home_link(&mut self, id: Id) {
+        self.read_home_items(id);
+        let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away_mut()) else { return };
         // Once for all that came: until then the home adds what it has sent to the figures.
-        if Some(away.heard) == heard {
+        if away.heard == std::mem::replace(&mut away.shown, away.heard) {
             return;
         }
         let back =
@@ -285,10 +299,11 @@ impl Engine {
         }
     }
 
-    fn read_home_link(&mut self, id: Id) {
-        for _ in 0..limits::LINK_ROOM {
-            if self.out.queue.len() >= self.settings.instructions_max {
-                break;
+    fn read_home_items(&mut self, id: Id) {
+        while self.out.queue.len() < self.settings.instructions_max {
+            if self.comes_straight(id) {
+                self.mark_home(id);
+                return self.drain_home(id);
             }
             let Some(circuit) = self.circuits.get_mut(id) else { return };
             let most = circuit.held_sends_max();
@@ -300,9 +315,15 @@ impl Engine {
                 away.stalled = true;
                 return self.drain_home(id);
             }
+            if away.reading.turns == 0 {
+                break;
+            }
+            away.reading.turns -= 1;
+            let budget = self.held.store.budget_mut();
+            away.reading.adopt(away.reading.unadopted(&away.end), budget);
             let news = away.end.poll();
             if let News::Item(down) = &news {
-                self.held.store.budget_mut().adopt(down.cost());
+                away.reading.adopt(down.cost(), budget);
                 if self.events.wants(Class::Hub) {
                     let now = self.time.clock.latest();
                     note_in(&mut self.events, now, id, down.command());
@@ -338,8 +359,7 @@ impl Engine {
     /// Sends what waits for the home, as the link may have room.
     fn drain_home(&mut self, id: Id) {
         let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away_mut()) else { return };
-        away.end.report_read();
-        self.held.store.budget_mut().tidy();
+        away.reading.settle(&mut away.end, self.held.store.budget_mut());
         let _ = away.backlog.drain(&mut &away.end);
         let waiting = away.backlog.len();
         if away.paused && waiting <= self.settings.marks.low as usize {

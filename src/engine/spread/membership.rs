@@ -177,8 +177,8 @@ impl Engine {
             Err(theirs) => self.held.store.budget_mut().adopt(theirs),
         };
         for leg in self.spread.home_legs.all() {
-            count(Err(leg.unadopted()));
-            let HomeLeg { end, mut backlog, .. } = leg;
+            let HomeLeg { end, mut backlog, reading, .. } = leg;
+            count(Err(reading.unadopted(&end)));
             let mut left = |one: Left<Up, Down>| {
                 count(cost(&one));
                 back(token_up(one));
@@ -189,8 +189,9 @@ impl Engine {
         for circuit in self.circuits.all_mut() {
             let Some(away) = circuit.take_away() else { continue };
             let reason = away.last_reason(Cause::LegLost);
-            let Away { end, mut backlog, asking, .. } = *away;
+            let Away { end, mut backlog, asking, reading, .. } = *away;
             count(Ok(asking));
+            count(Err(reading.unadopted(&end)));
             let mut left = |one: Left<Down, Up>| {
                 count(cost(&one));
                 back(token_down(one));

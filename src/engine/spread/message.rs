@@ -85,15 +85,21 @@ pub struct Crossed {
 impl Crossed {
     /// Packs a message to cross.
     pub fn new(message: &Message<'_>, spares: &mut Spares) -> Self {
-        let bytes = (message.token.is_none() && !message.body.is_empty()).then(|| spares.take());
+        let &Message { command, stream_id, body, token, .. } = message;
+        Crossed::pack(command, stream_id, body, token, spares)
+    }
+
+    /// [`Crossed::new`] for the parts of a message, where it is made.
+    #[inline(always)]
+    pub fn pack(command: Command, stream_id: u16, body: &[u8], token: Option<Token>, spares: &mut Spares) -> Self {
+        let bytes = (token.is_none() && !body.is_empty()).then(|| spares.take());
         let bytes = bytes.map(|mut buffer| {
             // No body is longer than a buffer: longer ones were refused when they were fed.
-            let room = buffer.get_mut(..message.body.len());
-            room.into_iter().for_each(|room| room.copy_from_slice(message.body));
+            let room = buffer.get_mut(..body.len());
+            room.into_iter().for_each(|room| room.copy_from_slice(body));
             buffer
         });
-        let len = message.body.len() as u16;
-        Crossed { command: message.command, stream_id: message.stream_id, len, bytes, token: message.token }
+        Crossed { command, stream_id, len: body.len() as u16, bytes, token }
     }
 
     /// The message again, on the other engine. `blank` stands for the body of a message with a token: only its length
@@ -210,6 +216,13 @@ impl Up {
 }
 
 impl Down {
+    /// See [`Crossed::recycle`].
+    pub fn recycle(self, spares: &mut Spares) {
+        if let Down::Send { message, .. } = self {
+            message.recycle(spares);
+        }
+    }
+
     /// The relay command of the message in it.
     pub fn command(&self) -> Command {
         match self {

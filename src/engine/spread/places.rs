@@ -6,7 +6,7 @@ use crate::base::{limits, Budget, Id, Nanos};
 use crate::conflux::{Cause, LegIx, Reach, Report};
 use crate::congestion::{Publisher, Reader};
 use crate::engine::spread::message::{reason, Crossing, Down, Request, Up, LOST};
-use crate::hub::{HomeEnd, LegEnd};
+use crate::hub::{Cargo, HomeEnd, LegEnd, LinkEnd};
 use crate::queue::Backlog;
 use crate::wire::conflux::Link;
 use std::collections::BTreeMap;
@@ -33,6 +33,11 @@ pub(in crate::engine) struct Away {
     pub way: Way,
     /// Bytes that the request to the home costs, until the home has answered.
     pub asking: u64,
+    pub reading: Reading,
+    /// Messages lie in the link that go straight to the host, and a mark in the instruction queue stands for them.
+    pub unread: bool,
+    /// DATA cells that the set had sent to us when figures were shown last.
+    pub shown: u64,
 }
 
 /// Counts bytes on the way to another engine.
@@ -108,23 +113,22 @@ pub(in crate::engine) struct HomeLeg {
     /// DATA cells sent on it.
     pub committed: u64,
     pub way: Way,
+    pub reading: Reading,
+}
+
+/// What an engine has read of a link.
+#[derive(Default)]
+pub(in crate::engine) struct Reading {
     /// As many items of the link may be read before other things have their turn.
     pub turns: u32,
-    /// The cost of what was read, and held here, since the leg's engine was told.
+    /// The cost of what was read, and held here, since the other engine was told.
     adopted: u64,
 }
 
-impl HomeLeg {
-    /// A circuit that was accepted as a leg of a set.
-    pub fn new(set: Id, ix: LegIx, request: Request, end: HomeEnd<Crossing>) -> HomeLeg {
-        let Request { circuit: id, tag, mirror: reader, .. } = request;
-        let (backlog, way) = (Backlog::new(limits::HOME_BACKLOG_MAX), Way::default());
-        HomeLeg { id, tag, set, ix, end, backlog, reader, committed: 0, way, turns: 0, adopted: 0 }
-    }
-
+impl Reading {
     /// The cost of what was read and the budget has not taken over.
-    pub fn unadopted(&self) -> u64 {
-        self.end.unreported().saturating_sub(self.adopted)
+    pub fn unadopted<I: Cargo, O: Cargo>(&self, end: &LinkEnd<I, O>) -> u64 {
+        end.unreported().saturating_sub(self.adopted)
     }
 
     /// Takes over the cost of an item that was read.
@@ -133,15 +137,24 @@ impl HomeLeg {
         self.adopted += cost;
     }
 
-    /// Takes over the cost of all that was read, and tells the leg's engine of it. Both at once, so that the engines
+    /// Takes over the cost of all that was read, and tells the other engine of it. Both at once, so that the engines
     /// agree about what is reserved.
     #[cold]
     #[inline(never)]
-    pub fn settle(&mut self, budget: &mut Budget) {
-        budget.adopt(self.unadopted());
+    pub fn settle<I: Cargo, O: Cargo>(&mut self, end: &mut LinkEnd<I, O>, budget: &mut Budget) {
+        budget.adopt(self.unadopted(end));
         self.adopted = 0;
-        self.end.report_read();
+        end.report_read();
         budget.tidy();
+    }
+}
+
+impl HomeLeg {
+    /// A circuit that was accepted as a leg of a set.
+    pub fn new(set: Id, ix: LegIx, request: Request, end: HomeEnd<Crossing>) -> HomeLeg {
+        let Request { circuit: id, tag, mirror: reader, .. } = request;
+        let (backlog, way) = (Backlog::new(limits::HOME_BACKLOG_MAX), Way::default());
+        HomeLeg { id, tag, set, ix, end, backlog, reader, committed: 0, way, reading: Reading::default() }
     }
 }
 
@@ -158,8 +171,7 @@ pub(in crate::engine) struct HomeLegs {
 impl HomeLegs {
     #[inline(always)]
     pub fn find(&mut self, id: Id) -> Option<(u32, &mut HomeLeg)> {
-        let is_last = self.at(self.last).is_some_and(|leg| leg.id == id);
-        if !is_last {
+        if self.at(self.last).is_none_or(|leg| leg.id != id) {
             self.look_up(id)?;
         }
         Some((self.last, self.places.get_mut(self.last as usize)?.as_mut()?))

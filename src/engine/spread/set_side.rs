@@ -7,11 +7,11 @@ use crate::engine::out::insn::Queued;
 use crate::engine::out::verdict::END_NOT_DIRECTORY;
 use crate::engine::spread::leg_side::note_in;
 use crate::engine::spread::membership::BLANK;
-use crate::engine::spread::message::{cause_of, reason, token_up, Crossed, Down, Up, LOST};
+use crate::engine::spread::message::{cause_of, cost_with, reason, token_up, Crossed, Down, Up, LOST};
 use crate::engine::spread::places::HomeLeg;
-use crate::engine::{Engine, LinkStep};
+use crate::engine::{Engine, LinkStep, Verdict, VerdictKind};
 use crate::event::{Class, Event};
-use crate::hub::{Cargo, Left, News};
+use crate::hub::{Cargo, Left, News, NotSent};
 use crate::message::{Lane, Message};
 use crate::queue::{Pushed, Refused};
 use crate::reactor::Owner;
@@ -24,14 +24,52 @@ impl Engine {
         let Some((place, leg)) = self.spread.home_legs.remove(id) else { return };
         self.update_ways();
         self.time.alarms.cancel_elsewhere(place);
-        let unadopted = leg.unadopted();
-        let HomeLeg { end, mut backlog, set, ix, .. } = leg;
+        let HomeLeg { end, mut backlog, set, ix, reading, .. } = leg;
         self.sets.get_mut(set).into_iter().for_each(|state| state.note_read(ix));
-        self.held.store.budget_mut().adopt(unadopted);
+        self.held.store.budget_mut().adopt(reading.unadopted(&end));
         let mut left = Vec::new();
         end.close(reason(why), |one| left.push(one));
         left.extend(backlog.take_rest().map(Left::Unsent));
         self.take_back(left, token_up);
+    }
+
+    /// The common case of a message that crosses, in one look at each part: DATA of a stream whose set stays on a leg
+    /// elsewhere, while there is room and nobody watches. None, and nothing is changed, in any other case.
+    #[inline(always)]
+    pub fn send_across(&mut self, now: Nanos, id: Id, message: &Message<'_>) -> Option<Verdict> {
+        if message.command != Command::DATA || !self.has_legs_elsewhere() || !self.enter_quick::<false>(now) {
+            return None;
+        }
+        let stream = self.streams.get_mut(id)?;
+        let Owner::Set(set) = stream.owner else { return None };
+        if !stream.outgoing.may_send_now(now) {
+            return None;
+        }
+        let state = self.sets.get_mut(set)?;
+        let plan = state.decide_quick().filter(|plan| !self.circuits.is_ours(plan.leg))?;
+        let (_, leg) = self.spread.home_legs.find(plan.leg)?;
+        let (cost, budget) = (cost_with(message.token), self.held.store.budget_mut());
+        if !budget.has_room(cost) || leg.backlog.has_pending() || self.events.wants(Class::Hub) {
+            return None;
+        }
+        let &Message { command, body, token, .. } = message;
+        let message = Crossed::pack(command, stream.stream_id, body, token, &mut self.spread.spares);
+        let down = Down::Send { delta: 0, number: plan.number, message };
+        if let Err(NotSent::Full(down) | NotSent::Gone(down)) = leg.end.send(down) {
+            down.recycle(&mut self.spread.spares);
+            return None;
+        }
+        state.send_quick(true, now);
+        budget.hold_crossing(cost);
+        leg.committed += 1;
+        leg.way.look(leg.end.taken(), now);
+        leg.way.put(cost, now);
+        stream.outgoing.sent(now, body.len() as u32);
+        let stream_tag = stream.tag;
+        if leg.way.is_more() {
+            self.note_crossing(plan.leg);
+        }
+        Some(Verdict { stream: id, stream_tag, ..Verdict::of(VerdictKind::Held, Id::NONE, 0) })
     }
 
     /// Sends a message on the leg elsewhere that was planned. The caller has made room for it.
@@ -166,7 +204,7 @@ impl Engine {
     /// in its set, if it may go `straight` to the host: it stays in the link until the set's READY mark has its turn.
     pub(super) fn take_leg_news(&mut self, id: Id, now: Nanos, straight: bool) {
         let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
-        leg.turns = limits::LINK_ROOM as u32;
+        leg.reading.turns = limits::LINK_ROOM as u32;
         let (set, ix) = (leg.set, leg.ix);
         let Some(state) = self.sets.get_mut(set) else { return self.read_leg(id, now) };
         if straight && state.is_unread(ix) {
@@ -206,8 +244,8 @@ impl Engine {
             let Some((_, leg)) = self.spread.home_legs.find(id) else { return };
             let (set, ix) = (leg.set, leg.ix);
             if let (Some(Up::Message(_)), Some(state)) = (leg.end.peek_mut(), self.sets.get_mut(set)) {
-                if state.comes_next(ix) && leg.turns > 0 {
-                    leg.settle(self.held.store.budget_mut());
+                if state.comes_next(ix) && leg.reading.turns > 0 {
+                    leg.reading.settle(&mut leg.end, self.held.store.budget_mut());
                     if state.mark_unread(ix) {
                         self.out.queue.push(Queued::Ready { set });
                     }
@@ -231,14 +269,14 @@ impl Engine {
     /// Reads one item of the link to a leg elsewhere. False when there was none, or others have their turn first.
     fn read_item(&mut self, id: Id, now: Nanos) -> Result<bool, Fault> {
         let Some((_, leg)) = self.spread.home_legs.find(id) else { return Ok(false) };
-        if leg.turns == 0 {
+        if leg.reading.turns == 0 {
             // There may be more news: its turn comes again.
             leg.end.ring_self();
             self.drain_leg(id);
             return Ok(false);
         }
-        leg.turns -= 1;
-        leg.adopt(leg.unadopted(), self.held.store.budget_mut());
+        leg.reading.turns -= 1;
+        leg.reading.adopt(leg.reading.unadopted(&leg.end), self.held.store.budget_mut());
         let (set, ix) = (leg.set, leg.ix);
         let up = match leg.end.poll() {
             News::Item(up) => up,
@@ -251,7 +289,7 @@ impl Engine {
                 return Ok(false);
             }
         };
-        leg.adopt(up.cost(), self.held.store.budget_mut());
+        leg.reading.adopt(up.cost(), self.held.store.budget_mut());
         if self.wants(Class::Hub) {
             note_in(&mut self.events, self.time.clock.latest(), id, up.command());
         }
@@ -337,7 +375,7 @@ impl Engine {
     /// Sends what waits for a leg elsewhere, as the link may have room, and reports the leg to its set.
     fn drain_leg(&mut self, id: Id) {
         if let Some((_, leg)) = self.spread.home_legs.find(id) {
-            leg.settle(self.held.store.budget_mut());
+            leg.reading.settle(&mut leg.end, self.held.store.budget_mut());
             let _ = leg.backlog.drain(&mut &leg.end);
             let set = leg.set;
             self.shrank(set);

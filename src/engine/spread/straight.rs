@@ -1,16 +1,18 @@
-//! Messages of legs elsewhere that go straight from the link to the host. When a message is next in its set, it stays
-//! in the link until the set's READY mark has its turn: it is never held, and its body is never copied here.
+//! Messages that go straight from the link to the host, so that they are never held, and their bodies never copied here.
+//! One of a leg elsewhere that is next in its set stays in the link until the set's READY mark has its turn. One of a
+//! set elsewhere stays there until the turn of the leg's own mark. Nothing else reads that link before: so what was
+//! read earlier, and waits in the queue, is never overtaken.
 
 use crate::base::{Id, Nanos};
-use crate::engine::out::insn::{Instruction, Taker, What};
+use crate::engine::out::insn::{Instruction, Queued, Released, Taker, What};
 use crate::engine::spread::leg_side::note_in;
-use crate::engine::spread::message::{cost_with, Up};
-use crate::engine::Engine;
+use crate::engine::spread::message::{cost_with, Down, Up};
+use crate::engine::{Circuit, Engine};
 use crate::event::Class;
 use crate::hub::Buffer;
 use crate::message::{Bodies, Delivery, TooSmall};
-use crate::reactor::{DataHead, Owner, Written};
-use crate::wire::{cell::CELL_BODY_LEN, Command};
+use crate::reactor::{DataHead, Owner, Side, Written};
+use crate::wire::{cell::CELL_BODY_LEN, conflux::Switch, Command};
 
 impl Engine {
     /// Takes the next message of a set from a link, when no held one is next. True when `taker` has one.
@@ -53,7 +55,9 @@ impl Engine {
         let Some(state) = self.sets.get_mut(set) else { return Ok(false) };
         let Some(ix) = state.unread_leg().filter(|&ix| state.comes_next(ix)) else { return Ok(false) };
         let id = state.leg_at(ix);
-        let Some((_, leg)) = self.spread.home_legs.find(id).filter(|(_, leg)| leg.turns > 0) else { return Ok(false) };
+        let Some((_, leg)) = self.spread.home_legs.find(id).filter(|(_, leg)| leg.reading.turns > 0) else {
+            return Ok(false);
+        };
         let Some(Up::Message(message)) = leg.end.peek_mut() else { return Ok(false) };
         let (command, stream_id, len) = (message.command(), message.stream_id(), message.body_len());
         let (token, body_len) = (message.token(), message.bytes().len() as u16);
@@ -68,9 +72,9 @@ impl Engine {
             (true, _) => return Ok(false),
         };
         let buffer = message.take_buffer();
-        leg.turns -= 1;
+        leg.reading.turns -= 1;
         if leg.end.drop_next(cost_with(token)) {
-            leg.settle(self.held.store.budget_mut());
+            leg.reading.settle(&mut leg.end, self.held.store.budget_mut());
         }
         let (number, tag, set_tag) = (state.arrive_next(ix, now), state.tag(ix), state.terms().tag);
         if self.wants(Class::Hub) || self.wants(Class::Messages) {
@@ -97,7 +101,7 @@ impl Engine {
         let Some(state) = self.sets.get_mut(set) else { return Ok(None) };
         let Some(ix) = state.unread_leg() else { return Ok(None) };
         let id = state.leg_at(ix);
-        if let Some((_, leg)) = self.spread.home_legs.find(id).filter(|(_, leg)| leg.turns > 0) {
+        if let Some((_, leg)) = self.spread.home_legs.find(id).filter(|(_, leg)| leg.reading.turns > 0) {
             if let (Some(Up::Message(message)), true) = (leg.end.peek_mut(), state.comes_next(ix)) {
                 if state.params().is_none() {
                     // It came since the first look, and is for the host.
@@ -110,9 +114,9 @@ impl Engine {
                 let (number, hop, set_tag) = (state.arrive_next(ix, now), state.join_hop(), state.terms().tag);
                 let delivery = message.delivery(number, id, state.tag(ix));
                 let buffer = message.take_buffer();
-                leg.turns -= 1;
+                leg.reading.turns -= 1;
                 if leg.end.drop_next(cost_with(delivery.token)) {
-                    leg.settle(self.held.store.budget_mut());
+                    leg.reading.settle(&mut leg.end, self.held.store.budget_mut());
                 }
                 self.note_straight(set, id, number, delivery.command);
                 let next = self.hand_on(set, hop, set_tag, &delivery, body);
@@ -175,5 +179,89 @@ impl Engine {
             state.note_read(ix);
             read(self, id, now);
         }
+    }
+
+    /// True when the next message of a set elsewhere may go straight from the link to the host. Where there is padding,
+    /// it may have to wait.
+    pub(in crate::engine) fn comes_straight(&mut self, id: Id) -> bool {
+        let Some(circuit) = self.circuits.get_mut(id).filter(|circuit| circuit.padding.is_none()) else { return false };
+        let Some(away) = circuit.away_mut().filter(|away| away.reading.turns > 0) else { return false };
+        matches!(away.end.peek_mut(), Some(Down::Send { .. }))
+    }
+
+    /// Puts the mark for what lies in the link to the home of a circuit's set into the queue.
+    pub(super) fn mark_home(&mut self, id: Id) {
+        self.circuits
+            .get_mut(id)
+            .and_then(|circuit| circuit.away_mut())
+            .into_iter()
+            .for_each(|away| away.unread = true);
+        self.out.queue.push(Queued::FromHome { circuit: id });
+    }
+
+    /// Takes away the mark, which is first in the queue, and reads on: what is next does not go straight.
+    pub(in crate::engine) fn end_home_turn(&mut self, id: Id) {
+        self.out.queue.drop_first();
+        if let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away_mut()) {
+            away.unread = false;
+            self.read_home_link(id);
+        }
+    }
+
+    /// Takes the next message of a set elsewhere from the link, or first its SWITCH. True when `taker` has it. False,
+    /// with nothing changed, when it does not go straight, or none is there.
+    #[inline(never)]
+    pub(in crate::engine) fn take_from_home(
+        &mut self,
+        id: Id,
+        bodies: &mut impl Bodies,
+        taker: &mut impl Taker,
+    ) -> Result<bool, TooSmall> {
+        let now = self.time.clock.latest();
+        let Some(circuit) = self.circuits.get_mut(id) else { return Ok(false) };
+        let (tag, hop, runs) = (circuit.config.tag, circuit.config.hops.last(), circuit.runs_streams());
+        let Circuit { reactor, padding: None, apart: Some(apart), .. } = circuit else { return Ok(false) };
+        let Some(away) = apart.away.as_deref_mut().filter(|away| away.reading.turns > 0) else { return Ok(false) };
+        let Some(Down::Send { delta, number, message }) = away.end.peek_mut() else { return Ok(false) };
+        let about = |what| Instruction::about(id, tag, Id::NONE, 0, what);
+        if *delta != 0 {
+            let body = Switch { delta: *delta }.encode();
+            bodies.buffer().get_mut(..body.len()).ok_or(TooSmall)?.copy_from_slice(&body);
+            *delta = 0;
+            self.count_sent(id, hop, now);
+            let (command, body_len) = (Command::CONFLUX_SWITCH, body.len() as u16);
+            taker.take(about(What::Send { command, hop, body_len }));
+            return Ok(true);
+        }
+        let (lends, number, cost) = (bodies.take(message.bytes())?, *number, message.cost());
+        away.reading.turns -= 1;
+        let (taken, is_half) = away.end.take_next(cost);
+        if is_half {
+            away.reading.settle(&mut away.end, self.held.store.budget_mut());
+        }
+        let Some(Down::Send { message: mut taken, .. }) = taken else { return Ok(false) };
+        let (message, buffer) = (taken.delivery(number, Id::NONE, 0), taken.take_buffer());
+        let mut wants_digest = false;
+        if message.command == Command::DATA {
+            away.heard += 1;
+            if let Some(reactor) = reactor.as_mut().filter(|_| runs) {
+                away.included += 1;
+                wants_digest = match reactor.ends.window::<true>(hop) {
+                    Some(window) => window.sent::<true>(now),
+                    None => reactor.end(hop).window.sent_data(now),
+                };
+            }
+        }
+        if self.events.wants(Class::Hub) {
+            note_in(&mut self.events, now, id, message.command);
+        }
+        self.padding.purse.sent(1);
+        self.spend(id, Side::Back);
+        if let Some(buffer) = buffer {
+            self.keep_lent(buffer, message.body_len, lends, bodies)?;
+        }
+        self.note_left(Id::NONE, id, hop, message.stream_id, message.command);
+        taker.take(Instruction { wants_digest, ..about(What::SendHeld(Released { hop, message })) });
+        Ok(true)
     }
 }
