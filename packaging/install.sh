@@ -103,8 +103,9 @@ filled() {
     put 644 "$made" "$2" "$3"
 }
 
-# Flags of GNU ld and those that follow it, or Apple's: leave out what is not called; this archive and no other file.
-collect=-Wl,--gc-sections
+# Flags of GNU ld and those that follow it, or Apple's: leave out what is not called, also in a program with -rdynamic,
+# which would offer all of it to others; this archive and no other file.
+collect=-Wl,--gc-sections,--exclude-libs,libcircflow.a
 archive='-L${libdir} -l:libcircflow.a'
 if [ "$(uname -s)" = Darwin ]; then
     collect=-Wl,-dead_strip

@@ -358,6 +358,21 @@ fn a_leg_out_of_reach_is_not_named() {
     }
 }
 
+/// Nor does an algorithm choose it, although it is the fastest: DATA goes on the other, or waits for it.
+#[test]
+fn a_leg_out_of_reach_is_not_chosen() {
+    let fast = Report { cwnd: 900, inflight: 0, rtt: MS, sendme_inc: 31, slow_start: false, blocked: false };
+    let full = Report { cwnd: 1, inflight: 1, rtt: 0, ..fast };
+    for algorithm in FAMILY.map(|row| row.algorithm) {
+        let (mut set, mut effects) = far_apart(limits::SWITCH_DELTA_MAX + 1);
+        set.choose_by(Some(algorithm), &mut effects);
+        set.report(1, &fast, MS, &mut effects);
+        assert_eq!(set.send(Command::DATA, MS, &mut effects).map(|plan| plan.ix), Ok(0), "{algorithm:?}");
+        set.report(0, &full, MS, &mut effects);
+        assert_eq!(set.send(Command::DATA, MS, &mut effects), Err(Refusal::Blocked), "{algorithm:?}");
+    }
+}
+
 /// One that was named and cannot be reached any more counts no longer: nothing waits for it for ever.
 #[test]
 fn a_name_out_of_reach_does_not_count() {

@@ -233,7 +233,7 @@ class Churn:
         """Streams whose far end does not read: for each, the exit keeps what comes until its XOFF has reached the
         client, and that is more than it may keep in all."""
         exits = self.net.named("exit")
-        before = sum(map(self._times_short, exits))
+        before = sum(map(times_short, exits))
         over = threading.Event()
         with contextlib.closing(transfer.Server(lambda peer: over.wait(), receive_buffer=4096)) as server:
             uploads = [threading.Thread(target=self.move, daemon=True,
@@ -243,15 +243,11 @@ class Churn:
                 upload.start()
             try:
                 network.wait_for("an exit to be out of memory", SHORT_WAIT,
-                                 lambda: self.net.check() or sum(map(self._times_short, exits)) > before)
+                                 lambda: self.net.check() or sum(map(times_short, exits)) > before)
             finally:
                 over.set()
         for upload in uploads:
             upload.join(SHORT_WAIT)
-
-    @staticmethod
-    def _times_short(node):
-        return sum(1 for _ in network.lines_with(node.path("notice.log"), OUT_OF_MEMORY))
 
     def _recover(self, name):
         """Waits until a transfer each way works that began after the act; seconds. Stock tor may take longer: that is
@@ -297,7 +293,7 @@ class Churn:
             "sets linked": len(set(control.legs.values())),
             "legs linked": len(control.legs),
             "legs lost": len(control.lost),
-            "exits out of memory": sum(map(self._times_short, self.net.named("exit"))),
+            "exits out of memory": sum(map(times_short, self.net.named("exit"))),
             "circuits killed for it": sum(int(match.group(2)) for match in killed if match),
             "did not work again": self.stuck,
             "works again, median s": f"{statistics.median(self.recoveries):.1f}",
@@ -339,6 +335,11 @@ class Churn:
         code = node.stop(END_WAIT)
         if code:
             raise network.Failure(f"{node.name} ended with {code} when it was asked to end")
+
+
+def times_short(node):
+    """How often a tor said that it is out of memory."""
+    return sum(1 for _ in network.lines_with(node.path("notice.log"), OUT_OF_MEMORY))
 
 
 def metrics(node):

@@ -9,14 +9,14 @@ TOR_PACKAGES := $(DEMO_PACKAGES) libssl-dev zlib1g-dev dpkg-dev python3
 TOR_ASAN     := --disable-systemd --disable-lzma --disable-zstd --disable-seccomp --enable-fragile-hardening
 # What makes and builds the patch series: its own git, and tor's autotools.
 PATCH_PACKAGES := git autoconf automake pkg-config clang-format perl python3
-TOR_PARTS    := tor-tests tor-valgrind tor-rows tor-network tor-algorithms tor-halfclosed check-shadow-tors
+TOR_PARTS    := tor-tests tor-valgrind tor-rows tor-network tor-algorithms tor-oom tor-halfclosed check-shadow-tors
 TOR_GROUPS   := conflux/.. circuitpadding/.. congestion_control/.. relaycell/.. relaycrypt/.. sendme/..
 
 # A prefix of its own, as a packager's.
 TOR_PATCH    := $(TOR_BUILD)/patch
 
 .PHONY: tor tor-debug check-tor tor-tests tor-network tor-cost tor-seam tor-padding tor-valgrind tor-rows tor-halfclosed \
-	tor-algorithms tor-churn tor-asan tor-patch
+	tor-algorithms tor-churn tor-oom tor-asan tor-patch
 
 tor: $(LIB) ## Build stock tor 0.4.9, and tor with circflow inside: TOR_SRC=
 	@scripts/setup.sh $(TOR_PACKAGES)
@@ -77,6 +77,10 @@ tor-network: tor tor-debug $(TRACE) ## A private network: a file through a linke
 
 tor-algorithms:
 	@$(MAKE) --no-print-directory tor-network ALGORITHM='lowrtt ontime' NETWORK='--mix client --mix exit --no-controls'
+
+# OOM= takes options of oom.py, such as '--only circflow'.
+tor-oom: tor ## An exit runs out of memory while a set holds messages: what tor's handler frees, with stock exits and with circflow
+	@$(TOR_HERE)/oom.py --stock $(TOR_BUILD)/stock --circflow $(TOR_BUILD)/circflow $(OOM)
 
 $(TOR_REPLAY): $(TOR_HERE)/replay.c c-tests/stream_rows.h $(HEADER) $(LIB)
 	@mkdir -p $(@D)

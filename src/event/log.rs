@@ -5,8 +5,9 @@
 //! ids in hex, statuses by their names in the C header, and words for numbers that stand for words. Its message is the
 //! first sentence of the kind's row, with the reason in words where there is a status.
 
+use super::record::FIELDS_MAX;
 use super::table::{Class, Event, Kind, Level, KINDS};
-use crate::base::{limits, Id, Nanos};
+use crate::base::{limits, Nanos};
 use std::fmt;
 use tracing::field::DebugValue;
 use tracing::metadata::LevelFilter;
@@ -193,13 +194,49 @@ fn log_sum(kind: &Kind, left_out: u64, engine: u32) {
     }
 }
 
-/// The message of a line: the kind's sentence, and the reason in words.
-pub(super) struct Sentence {
-    pub sentence: &'static str,
-    pub reason: Option<&'static str>,
+/// The most fields that a kind has.
+const FIELDS: usize = {
+    let (mut most, mut at) = (0, 0);
+    while at < KINDS.len() {
+        let fields = KINDS[at].fields.len();
+        most = if fields > most { fields } else { most };
+        at += 1;
+    }
+    most
+};
+
+/// What a line says. Its message is the kind's sentence, with the reason in words.
+pub(super) struct Line {
+    sentence: &'static str,
+    reason: Option<&'static str>,
+    /// The kind's fields, and some that mean nothing.
+    pub told: [Told; FIELDS],
 }
 
-impl fmt::Display for Sentence {
+impl Line {
+    /// Reads the fields as they stand in a record: one code for all kinds.
+    pub fn new(kind: &Kind, fields: &[u8; FIELDS_MAX], names: &Names) -> Line {
+        let told = [const { Told::Number(0) }; FIELDS];
+        let mut line = Line { sentence: kind.sentence(), reason: None, told };
+        let mut rest = fields.as_slice();
+        for (field, told) in kind.fields.iter().zip(&mut line.told) {
+            let Some((bytes, others)) = rest.split_at_checked(usize::from(field.width)) else { break };
+            rest = others;
+            let number = bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte));
+            *told = if field.is_signed {
+                line.reason = line.reason.or((names.status)(number as i32).map(|(_, reason)| reason));
+                told_status(number as i32, field.unit, names)
+            } else if field.is_id {
+                Told::Id(tracing::field::debug(Hex(number)))
+            } else {
+                told_number(number, field.unit, names)
+            };
+        }
+        line
+    }
+}
+
+impl fmt::Display for Line {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason {
             Some(reason) => write!(to, "{} ({reason})", self.sentence),
@@ -236,27 +273,6 @@ impl fmt::Debug for Hex {
     }
 }
 
-/// How a field of this type is told.
-pub(super) trait Tell: Copy {
-    fn told(self, unit: &'static str, names: &Names) -> Told;
-    /// The reason that it stands for, in words.
-    fn reason(self, _names: &Names) -> Option<&'static str> {
-        None
-    }
-}
-
-macro_rules! numbers {
-    ($($of:ty)+) => {$(
-        impl Tell for $of {
-            fn told(self, unit: &'static str, names: &Names) -> Told {
-                told_number(u64::from(self), unit, names)
-            }
-        }
-    )+};
-}
-
-numbers! { u8 u16 u32 u64 }
-
 fn told_number(number: u64, unit: &'static str, names: &Names) -> Told {
     if unit == COMMAND {
         return u8::try_from(number).map_or(Told::Number(number), |command| Told::Word((names.command)(command)));
@@ -278,23 +294,11 @@ fn word(number: u64, unit: &'static str) -> Option<&'static str> {
 }
 
 /// A status: the only numbers that may be below 0.
-impl Tell for i32 {
-    fn told(self, unit: &'static str, names: &Names) -> Told {
-        match (self, (names.status)(self)) {
-            (0, _) => Told::Word(unit.split_once("; 0: ").map_or("CIRCFLOW_OK", |(_, word)| word)),
-            (_, Some((name, _))) => Told::Word(name),
-            _ => Told::Signed(i64::from(self)),
-        }
-    }
-
-    fn reason(self, names: &Names) -> Option<&'static str> {
-        (names.status)(self).map(|(_, reason)| reason)
-    }
-}
-
-impl Tell for Id {
-    fn told(self, _: &'static str, _: &Names) -> Told {
-        Told::Id(tracing::field::debug(Hex(self.0)))
+fn told_status(status: i32, unit: &'static str, names: &Names) -> Told {
+    match (status, (names.status)(status)) {
+        (0, _) => Told::Word(unit.split_once("; 0: ").map_or("CIRCFLOW_OK", |(_, word)| word)),
+        (_, Some((name, _))) => Told::Word(name),
+        _ => Told::Signed(i64::from(status)),
     }
 }
 
@@ -370,6 +374,7 @@ const SECOND: Nanos = 1_000_000_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Id;
 
     const FAULT: Event = Event::Fault { who: Id(1), status: -207 };
     const ENDED: Event = Event::SetEnded { set: Id(1), cause: 0 };

@@ -1,6 +1,6 @@
 //! The table of events. A line is all that a new kind needs here; `docs/events.md` has a row for it.
 
-use super::log::{Names, Sentence, Tell};
+use super::log::{Line, Names};
 use super::record::{Field, Put};
 use crate::base::{Id, Nanos};
 
@@ -164,18 +164,20 @@ macro_rules! events {
             #[cold]
             #[inline(never)]
             pub(super) fn log(&self, engine: u32, names: &Names) {
-                let sentence = KINDS.get(self.index()).map_or("", Kind::sentence);
-                match *self {
-                    $(Event::$name { $($field),* } => {
+                let Some(kind) = KINDS.get(self.index()) else { return };
+                let mut fields = [0; super::record::FIELDS_MAX];
+                self.put(&mut fields);
+                let line = Line::new(kind, &fields, names);
+                match self {
+                    $(Event::$name { .. } => {
                         const LEVEL: tracing::Level = Level::$level.severity();
-                        let reason = None$(.or($field.reason(names)))*;
+                        let [$($field,)* ..] = &line.told;
                         tracing::event!(
                             name: stringify!($name),
                             target: "circflow",
                             LEVEL,
-                            { engine = engine $(, $field = $field.told($unit, names).value())* },
-                            "{}",
-                            Sentence { sentence, reason }
+                            { engine = engine $(, $field = $field.value())* },
+                            "{line}"
                         );
                     })+
                 }

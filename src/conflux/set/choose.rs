@@ -17,7 +17,7 @@ impl Set {
         if self.bare || self.rare || sent >= self.catch_up_at {
             self.choose_by_rare_rules(sent)
         } else if self.policy.algorithm.remembers() {
-            self.choose_by_memory(sent, |_| true)
+            self.choose_by_memory(sent)
         } else {
             self.choose_by_round_trip().map(any_run).ok_or(NEVER)
         }
@@ -63,10 +63,11 @@ impl Set {
         if let Some(choice) = self.choose_named(sent) {
             return choice;
         }
-        let choice = if self.policy.algorithm.remembers() {
-            self.choose_by_memory(sent, reachable)
-        } else {
-            choose(self.policy.algorithm, paths).map(any_run).ok_or(NEVER)
+        let choice = match self.policy.algorithm {
+            algorithm if !algorithm.remembers() => choose(algorithm, paths).map(any_run).ok_or(NEVER),
+            _ if self.paths().all(|(index, _)| reachable(index)) => self.choose_by_memory(sent),
+            // A SWITCH cannot reach every leg: too rare for code of its own in each algorithm.
+            _ => choose(Algorithm::LowRtt, paths).map(any_run).ok_or(NEVER),
         };
         let Some((_, path)) = current.filter(|&(index, _)| choice.map(|chosen| chosen.leg) != Ok(index)) else {
             return choice;
@@ -80,9 +81,9 @@ impl Set {
         }
     }
 
-    /// Chooses among the legs that may be chosen, by what is remembered.
+    /// Chooses by what is remembered.
     #[inline(never)]
-    fn choose_by_memory(&self, sent: u64, may: impl Fn(usize) -> bool + Copy) -> Result<Chosen, Nanos> {
+    fn choose_by_memory(&self, sent: u64) -> Result<Chosen, Nanos> {
         if self.settled > 0 {
             // By whichever way a message comes, the choice is kept for its run.
             let (run, lends) = (self.settled, self.learnt.as_ref().is_some_and(|learnt| learnt.flow.lends));
@@ -92,20 +93,19 @@ impl Set {
         if !self.legs.iter().any(|leg| leg.path.ready()) {
             return Err(NEVER);
         }
-        let legs = self.measured_legs().filter(move |&(index, ..)| may(index));
         let flow = &self.learnt.as_ref().ok_or(NEVER)?.flow;
-        choice::choose_by_memory(self.policy.algorithm, self.now, flow, self.sending(), sent, legs)
-            .or_else(|at| self.choose_after_silence(may).ok_or(at))
+        choice::choose_by_memory(self.policy.algorithm, self.now, flow, self.sending(), sent, self.measured_legs())
+            .or_else(|at| self.choose_after_silence().ok_or(at))
     }
 
     /// Whatever an algorithm waits for, it has not come for too long: any leg that has room will do.
     #[cold]
     #[inline(never)]
-    fn choose_after_silence(&self, may: impl Fn(usize) -> bool + Copy) -> Option<Chosen> {
+    fn choose_after_silence(&self) -> Option<Chosen> {
         if self.silence() < limits::CHOICE_WAIT {
             return None;
         }
-        choose(Algorithm::LowRtt, self.paths().filter(move |&(index, _)| may(index))).map(any_run)
+        choose(Algorithm::LowRtt, self.paths()).map(any_run)
     }
 
     /// How long the host waits, or else the messages that padding held back.
