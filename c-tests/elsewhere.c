@@ -508,6 +508,20 @@ static void a_host_that_polls_the_set_gets_it(void **state)
     assert_string_equal(came, "abc");
 }
 
+static void a_host_that_has_it_lent_gets_it(void **state)
+{
+    const uint8_t *lent;
+    circflow_insn insn;
+    (void)state;
+    came[0] = 0;
+    comes("abc");
+    OK(circflow_set_poll_lent(world.exit, world.exit_set, &lent, &insn));
+    take(&insn, lent);
+    assert_string_equal(came, "a");
+    assert_int_equal(drain_with(take_one, 99), 0);
+    assert_string_equal(came, "abc");
+}
+
 /* Nothing is taken, and nothing lost. */
 static void a_buffer_that_is_too_small(void **state)
 {
@@ -574,6 +588,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_own_leg_is_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(it_keeps_the_order_of_other_legs, setup, teardown),
         cmocka_unit_test_setup_teardown(a_host_that_polls_the_set_gets_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_host_that_has_it_lent_gets_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_buffer_that_is_too_small, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stream_goes_straight, setup_run, teardown),
     };

@@ -10,6 +10,7 @@
 
 /* Arguments. None of these calls has anything to find there; a handle is looked at first. */
 static circflow_insn every_insn;
+static const uint8_t *every_body;
 static circflow_engine *every_engine;
 static circflow_engine_config every_engine_config;
 static circflow_engine_stats every_engine_stats;
@@ -130,6 +131,7 @@ static const circflow_queue_sink every_sink = {every_try_send, every_is_closed, 
     CALL(circflow_set_get_room, every_set, &every_number)                                                              \
     CALL(circflow_set_check, every_set)                                                                                \
     CALL(circflow_set_poll, every_set, every_bytes, sizeof(every_bytes), &every_insn)                                  \
+    CALL(circflow_set_poll_lent, every_set, &every_body, &every_insn)                                                \
     CALL(circflow_set_poll_tokens, every_set, &every_number, 1, &every_count)                                          \
     CALL(circflow_set_retag, every_set, 1)                                                                             \
     CALL(circflow_set_use_algorithm, every_set, 1)                                                                     \

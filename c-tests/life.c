@@ -358,6 +358,7 @@ static void ids_that_name_nothing_are_told_apart(void **state)
         circflow_leg_numbers legs[CIRCFLOW_LEGS_MAX];
         size_t count;
         uint64_t number;
+        const uint8_t *lent;
         circflow_padding_config padding = host_padding_config(world.client, NULL, 2, 0);
         circflow_padding_stats figures;
         const circflow_insn_padding asked = {CIRCFLOW_CMD_DROP, 2, 0, CIRCFLOW_PADDING_ASKS, 0};
@@ -386,6 +387,7 @@ static void ids_that_name_nothing_are_told_apart(void **state)
         IS(rows[i].want_set, circflow_set_send(world.client, world.now, s, &message, NULL, 0, &verdict));
         IS(rows[i].want_set, circflow_set_get_decision(world.client, s, &verdict));
         IS(rows[i].want_set, circflow_set_poll(world.client, s, NULL, 0, &insn));
+        IS(rows[i].want_set, circflow_set_poll_lent(world.client, s, &lent, &insn));
         IS(rows[i].want_set, circflow_set_poll_tokens(world.client, s, NULL, 0, &count));
         IS(rows[i].want_set, circflow_set_check(world.client, s));
         IS(rows[i].want_set, circflow_set_get_room(world.client, s, &number));

@@ -265,6 +265,77 @@ static void set_poll_and_poll_share_the_messages(void **state)
     IS(CIRCFLOW_ERR_NULL, circflow_set_poll(engine, set, NULL, 1, &insn));
 }
 
+/* What is lent stays while more is fed, and other slots come and go; then it is given back. */
+static void a_lent_body_stays_until_the_next(void **state)
+{
+    circflow_insn insn;
+    circflow_engine_stats stats = {.size = sizeof(stats)};
+    uint8_t copy[CIRCFLOW_BODY_MAX];
+    const uint8_t *lent, *other;
+    (void)state;
+    link_legs(2, 1);
+    expect(1, host_switch(hop, 1), CIRCFLOW_VERDICT_CONSUMED);
+    for (int i = 2; i <= 4; i++)
+        expect(1, host_data(hop, i == 2 ? "two" : i == 3 ? "three" : "four"), CIRCFLOW_VERDICT_HELD);
+    OK(circflow_set_poll_lent(engine, set, &lent, &insn));
+    assert_int_equal(insn.kind, CIRCFLOW_INSN_NONE);
+    assert_null(lent);
+    expect(0, host_data(hop, "one"), CIRCFLOW_VERDICT_DELIVER);
+    OK(circflow_set_poll_lent(engine, set, &lent, &insn));
+    assert_int_equal(insn.kind, CIRCFLOW_INSN_DELIVER);
+    assert_int_equal(insn.detail.deliver.number, 2);
+    assert_int_equal(insn.detail.deliver.body_len, 3);
+    assert_memory_equal(lent, "two", 3);
+    for (int i = 0; i < 200; i++) {
+        expect(1, host_data(hop, "xxxxxx"), CIRCFLOW_VERDICT_HELD);
+        if (i == 50)
+            OK(circflow_engine_trim(engine, NULL));
+    }
+    OK(circflow_set_poll(engine, set, copy, sizeof(copy), &insn));
+    assert_memory_equal(copy, "three", 5);
+    assert_memory_equal(lent, "two", 3);
+    OK(circflow_engine_get_stats(engine, &stats));
+    assert_int_equal(stats.held, 201);
+    IS(CIRCFLOW_ERR_NULL, circflow_set_poll_lent(engine, set, NULL, &insn));
+    IS(CIRCFLOW_ERR_NULL, circflow_set_poll_lent(engine, set, &other, NULL));
+    assert_memory_equal(lent, "two", 3);
+    for (uint64_t number = 4; number <= 204; number++) {
+        OK(circflow_set_poll_lent(engine, set, &lent, &insn));
+        assert_int_equal(insn.detail.deliver.number, number);
+        assert_memory_equal(lent, number == 4 ? "four" : "xxxxxx", insn.detail.deliver.body_len);
+    }
+    /* Neither the next call nor a drain leaves a slot behind. */
+    OK(circflow_set_poll_lent(engine, set, &lent, &insn));
+    assert_int_equal(insn.kind, CIRCFLOW_INSN_NONE);
+    OK(circflow_engine_trim(engine, NULL));
+    OK(circflow_engine_get_stats(engine, &stats));
+    assert_int_equal(stats.held + stats.pool_bytes, 0);
+}
+
+/* A drain lends, too: what the host still had of it is its own no more, and no slot is lost. */
+static void a_drain_takes_a_lent_body_back(void **state)
+{
+    circflow_insn insn;
+    circflow_engine_stats stats = {.size = sizeof(stats)};
+    const uint8_t *lent;
+    (void)state;
+    link_legs(2, 1);
+    for (int round = 0; round < 3; round++) {
+        expect(1, host_switch(hop, 1), CIRCFLOW_VERDICT_CONSUMED);
+        expect(1, host_data(hop, "b"), CIRCFLOW_VERDICT_HELD);
+        expect(1, host_data(hop, "c"), CIRCFLOW_VERDICT_HELD);
+        if (round > 0)
+            expect(0, host_switch(hop, 2), CIRCFLOW_VERDICT_CONSUMED);
+        expect(0, host_data(hop, "a"), CIRCFLOW_VERDICT_DELIVER);
+        OK(circflow_set_poll_lent(engine, set, &lent, &insn));
+        assert_memory_equal(lent, "b", 1);
+        host_drain(engine);
+    }
+    OK(circflow_engine_trim(engine, NULL));
+    OK(circflow_engine_get_stats(engine, &stats));
+    assert_int_equal(stats.held + stats.pool_bytes, 0);
+}
+
 static void too_small_takes_nothing(void **state)
 {
     circflow_insn insn;
@@ -553,6 +624,8 @@ int main(void)
         TEST(a_duplicate_is_noticed_though_a_leg_goes_meanwhile),
         TEST(a_verdict_never_overtakes),
         TEST(set_poll_and_poll_share_the_messages),
+        TEST(a_lent_body_stays_until_the_next),
+        TEST(a_drain_takes_a_lent_body_back),
         TEST(too_small_takes_nothing),
         TEST(switch_by_zero_is_tolerated_sixteen_times),
         TEST(switches_without_messages_are_bounded),

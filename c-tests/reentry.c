@@ -62,6 +62,7 @@ static void refused_inside(void *userdata, const circflow_insn *insn, const uint
 {
     circflow_insn other;
     uint8_t room[CIRCFLOW_BODY_MAX];
+    const uint8_t *lent;
     size_t count;
     (void)userdata;
     (void)body;
@@ -70,6 +71,7 @@ static void refused_inside(void *userdata, const circflow_insn *insn, const uint
         return;
     note(circflow_engine_poll(world.client, room, sizeof(room), &other));
     note(circflow_set_poll(world.client, world.client_set, room, sizeof(room), &other));
+    note(circflow_set_poll_lent(world.client, world.client_set, &lent, &other));
     note(circflow_set_poll_tokens(world.client, world.client_set, NULL, 0, &count));
     note(circflow_engine_drain(world.client, 1, NULL, refused_inside, NULL));
     note(circflow_engine_free(world.client, NULL, NULL));
@@ -81,7 +83,7 @@ static void taking_from_inside_a_drain_is_refused(void **state)
     make_hole(1, 3);
     host_expect(&world, world.client, world.client_leg[0], host_data(HOST_HOPS, "first"), CIRCFLOW_VERDICT_DELIVER);
     OK(circflow_engine_drain(world.client, SIZE_MAX, NULL, refused_inside, NULL));
-    assert_int_equal(seen.answer_count, 5);
+    assert_int_equal(seen.answer_count, 6);
     for (size_t i = 0; i < seen.answer_count; i++)
         IS(CIRCFLOW_ERR_REENTRANT, seen.answers[i]);
     assert_int_equal(seen.calls, 3); /* The engine lives on, and nothing was lost. */

@@ -84,7 +84,12 @@ static void tokens_come_back_by_set_poll(void **state)
     assert_int_equal(insn.kind, CIRCFLOW_INSN_NONE);
     fill(1);
     for (uint64_t token = 1; token <= 4; token++) {
-        OK(circflow_set_poll(world.client, world.client_set, NULL, 0, &insn));
+        const uint8_t *lent = (const uint8_t *)"";
+        if (token % 2)
+            OK(circflow_set_poll(world.client, world.client_set, NULL, 0, &insn));
+        else
+            OK(circflow_set_poll_lent(world.client, world.client_set, &lent, &insn));
+        assert_int_equal(lent == NULL, token % 2 == 0); /* A token has no body here. */
         assert_int_equal(insn.kind, CIRCFLOW_INSN_DELIVER);
         assert_int_equal(insn.detail.deliver.token, token);
         host_give_back(&ledger, token, insn.detail.deliver.cost_bytes);

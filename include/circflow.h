@@ -34,7 +34,7 @@
  *                                         use_algorithm
  *        legs                             add_legs launch_legs adopt_leg circflow_leg_get_stats
  *        messages that go                 decide send get_decision get_room use_leg expect
- *        messages that are ready          poll poll_tokens
+ *        messages that are ready          poll poll_lent poll_tokens
  *        figures                          check get_stats
  *        numbers, if you keep your own    export import
  *   9. Streams, circflow_stream_*         config_init open retag set_priority set_readable choose send flushed
@@ -2370,7 +2370,7 @@ typedef struct circflow_set_config {
   uint8_t desired_ux;
   /* How this end chooses its sending leg, CIRCFLOW_ALGORITHM_*. Default: CIRCFLOW_ALGORITHM_BY_UX. */
   uint8_t algorithm;
-  /* 1: ready messages of the set come from circflow_set_poll() and circflow_set_poll_tokens() only, and draining
+  /* 1: ready messages of the set come from circflow_set_poll(), _lent() and _tokens() only, and draining
    * leaves them alone. It is for a host that takes them at once when a verdict has said `ready`. With legs on other
    * engines of a hub no verdict says so: poll after each drain of the set's home. Default 0: both hand them out. */
   uint8_t ready_by_poll;
@@ -2725,6 +2725,22 @@ enum circflow_status circflow_set_poll(struct circflow_engine *engine,
                                        uint8_t *body,
                                        size_t body_cap,
                                        struct circflow_insn *insn_out);
+
+/* Takes the next ready message of one set, as circflow_set_poll() does, but does not copy its body: you read it where
+ * it lies, in circflow's memory. That costs less for each message, and the body stays while you handle the message,
+ * whatever you feed meanwhile.
+ *
+ * @param body_out  Where the body is. You may read detail.deliver.body_len bytes there, until the next
+ *                  circflow_set_poll_lent(), circflow_engine_drain() or circflow_engine_free() with this engine. NULL
+ *                  for a token, and with CIRCFLOW_INSN_NONE.
+ *
+ * Own statuses: none.
+ * Inside drain: no. Since: 0.1. */
+CIRCFLOW_MUST_USE
+enum circflow_status circflow_set_poll_lent(struct circflow_engine *engine,
+                                            struct circflow_set_id set,
+                                            const uint8_t **body_out,
+                                            struct circflow_insn *insn_out);
 
 /* Takes ready messages of one set, as many as fit, for a host that feeds all messages as tokens (CIRCFLOW_FORM_TOKEN).
  * It costs much less than circflow_set_poll() for each. All messages taken count as delivered, in the order of the

@@ -429,10 +429,16 @@ static void take_next(int at)
     circflow_engine *engine = of(at);
     (void)DONE(circflow_set_get_decision(engine, set, maybe(&verdict)));
     (void)DONE(circflow_set_get_room(engine, set, maybe(&room)));
-    if (take8() % 2) {
+    const uint8_t way = take8() % 3;
+    if (way == 0) {
         if (DONE(circflow_set_poll_tokens(engine, set, maybe(tokens), take8() % 9, &count)))
             for (size_t i = 0; i < count; i++)
                 token_back(tokens[i]);
+    } else if (way == 1) {
+        const uint8_t *lent;
+        if (DONE(circflow_set_poll_lent(engine, set, maybe(&lent), &insn)) &&
+            insn.kind != CIRCFLOW_INSN_NONE)
+            obey(at, &insn, lent);
     } else if (DONE(circflow_set_poll(engine, set, h.scratch, cap, &insn)) && insn.kind != CIRCFLOW_INSN_NONE)
         obey(at, &insn, h.scratch);
 }

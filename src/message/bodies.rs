@@ -61,6 +61,12 @@ impl<'b> Lend<'b> {
         Lend { buffer, lies_at: None }
     }
 
+    /// Where the body lies, if one was lent.
+    #[inline(always)]
+    pub fn lent(&self) -> Option<*const u8> {
+        self.lies_at
+    }
+
     /// Where the body lies.
     #[inline(always)]
     pub fn lies_at(&self) -> *const u8 {

@@ -22,9 +22,6 @@
  * after conflux_validate_source_hop() has said so. */
 #define CLIENT_HOPS 3
 
-/* Messages that are asked for at a time, when their turn has come: to ask for each costs 380 instructions more. */
-#define TAKEN_MAX 32
-
 /* For what is rarely needed, so that the functions that call it save no registers for it. */
 #define FLOW_APART __attribute__((noinline))
 
@@ -71,11 +68,9 @@ struct flow_set_t {
   uint64_t decided;
   uint32_t switch_delta;
   circuit_t *choice;
-  /* Messages wait for conflux_dequeue_relay_msg(). Those that circflow has handed out already. */
+  /* Messages that circflow holds, and whether some of them wait for conflux_dequeue_relay_msg(). */
+  int n_held;
   bool is_ready;
-  uint64_t taken[TAKEN_MAX];
-  int n_taken;
-  int next_taken;
   /* Messages that padding holds back on all legs that could take them: circflow_hold.h. NULL mostly. */
   smartlist_t *held;
 };

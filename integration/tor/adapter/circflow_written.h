@@ -1,9 +1,30 @@
-/* What tor's unit tests write into tor's structs of conflux, taken over by circflow. In the program nobody but the
- * adapter writes there, and none of this is built. Part of conflux.c. License: MIT OR Apache-2.0. */
+/* What tor's unit tests write into tor's structs of conflux, taken over by circflow, and what they read there. In the
+ * program nobody but the adapter does, and none of this is built. Part of conflux.c. License: MIT OR Apache-2.0. */
 #ifndef TOR_CIRCFLOW_WRITTEN_H
 #define TOR_CIRCFLOW_WRITTEN_H
 
 bool flow_others_write = true;
+
+/* circflow knows these two by itself. */
+uint64_t
+conflux_get_max_seq_sent(const conflux_t *cfx)
+{
+  uint64_t highest = 0;
+  CONFLUX_FOR_EACH_LEG_BEGIN(cfx, leg) {
+    highest = MAX(highest, leg->last_seq_sent);
+  } CONFLUX_FOR_EACH_LEG_END(leg);
+  return highest;
+}
+
+uint64_t
+conflux_get_max_seq_recv(const conflux_t *cfx)
+{
+  uint64_t highest = 0;
+  CONFLUX_FOR_EACH_LEG_BEGIN(cfx, leg) {
+    highest = MAX(highest, leg->last_seq_recv);
+  } CONFLUX_FOR_EACH_LEG_END(leg);
+  return highest;
+}
 
 /* The leg that sends, for a circflow set that does not know of one yet. */
 static uint64_t
@@ -38,12 +59,11 @@ adopt_numbers(flow_set_t *set)
   size_t n = 0;
   if (circflow_set_export(flow_engine, set->id, &numbers, rows, CIRCFLOW_LEGS_MAX, &n) != CIRCFLOW_OK)
     return true;
-  /* What circflow has handed out counts as delivered there. What is delivered must have been received: tor's test of
-   * SWITCH writes a message's numbers before the SWITCH in front of it has come, and the rest follows after that. */
-  uint64_t delivered = set->tor.last_seq_delivered + (uint64_t) (set->n_taken - set->next_taken);
-  bool differs = delivered != numbers.delivered;
+  /* What is delivered must have been received: tor's test of SWITCH writes a message's numbers before the SWITCH in
+   * front of it has come, and the rest follows after that. */
+  bool differs = set->tor.last_seq_delivered != numbers.delivered;
   if (differs)
-    numbers.delivered = MIN(delivered, conflux_get_max_seq_recv(&set->tor));
+    numbers.delivered = MIN(set->tor.last_seq_delivered, conflux_get_max_seq_recv(&set->tor));
   for (size_t row = 0; row < n; row++) {
     for (int i = 0; i < flow_leg_count(set); i++) {
       if (flow_leg_at(set, i)->id.v == rows[row].circuit.v)
@@ -70,6 +90,16 @@ adopt_algorithm(flow_set_t *set)
     return false;
   flow_set_note_algorithm(set, algorithm);
   return true;
+}
+
+/* Tor's test looks how long the queue is, and no further. */
+static void
+flow_show_queue(const flow_set_t *set)
+{
+  while (smartlist_len(set->tor.ooo_q) < set->n_held)
+    smartlist_add(set->tor.ooo_q, NULL);
+  while (smartlist_len(set->tor.ooo_q) > set->n_held)
+    (void) smartlist_pop_last(set->tor.ooo_q);
 }
 
 /* Brings circflow up to date. False when the two cannot be brought together: the set is being closed then. */

@@ -2,7 +2,7 @@
  * file of this name. License: MIT OR Apache-2.0, as all of circflow.
  *
  * Every function has the same shape: see whether somebody has written into tor's structs (flow_sync), feed circflow, and
- * write what follows into tor's structs. Tor keeps the messages; circflow orders their addresses. The whole
+ * write what follows into tor's structs. circflow keeps messages that come early. The whole
  * story is in integration/tor/README.md of circflow. */
 
 #define TOR_CONFLUX_PRIVATE
@@ -24,25 +24,13 @@
 /* What tor pays for all messages that wait for their turn. */
 static uint64_t queued_bytes = 0;
 
-/* Memory of messages that were delivered, for the next ones: heads, and copies of messages of full length. A head's
- * address is its message's token, and must be known before circflow says whether it will be held. */
-typedef union spare_t {
-  union spare_t *next;
-  conflux_msg_t head;
-  relay_msg_t copy;
-} spare_t;
-typedef struct spares_t {
-  spare_t *first;
-  int count;
-} spares_t;
-static spares_t spare_heads, spare_copies;
-
-/* More than wait at a time, nearly always; 160 kB. */
-#define SPARES_MAX 256
-
-/* From this length on a copy gets as much memory as the longest, so that it can be used again for any of these: DATA of
- * a file. That is 30 bytes more than tor's account has, of over 500. */
-#define LONG_COPY_MIN (RELAY_PAYLOAD_SIZE_MAX - 30)
+#ifdef TOR_UNIT_TESTS
+#include "circflow_written.h"
+#else
+/* Nobody else writes into tor's structs, or looks into the queue. */
+#define flow_adopt(set) true
+#define flow_show_queue(set) ((void) 0)
+#endif
 
 /* ---- Plain questions about tor's structs ---- */
 
@@ -61,26 +49,6 @@ conflux_get_leg(conflux_t *cfx, const circuit_t *circ)
 {
   /* The first thing in it is tor's. */
   return (conflux_leg_t *) flow_leg_of(flow_set_of(cfx), circ);
-}
-
-uint64_t
-conflux_get_max_seq_sent(const conflux_t *cfx)
-{
-  uint64_t highest = 0;
-  CONFLUX_FOR_EACH_LEG_BEGIN(cfx, leg) {
-    highest = MAX(highest, leg->last_seq_sent);
-  } CONFLUX_FOR_EACH_LEG_END(leg);
-  return highest;
-}
-
-uint64_t
-conflux_get_max_seq_recv(const conflux_t *cfx)
-{
-  uint64_t highest = 0;
-  CONFLUX_FOR_EACH_LEG_BEGIN(cfx, leg) {
-    highest = MAX(highest, leg->last_seq_recv);
-  } CONFLUX_FOR_EACH_LEG_END(leg);
-  return highest;
 }
 
 bool
@@ -109,83 +77,39 @@ conflux_update_rtt(conflux_t *cfx, circuit_t *circ, uint64_t rtt_usec)
 
 /* ---- Memory ---- */
 
-size_t
-conflux_msg_alloc_cost(conflux_msg_t *msg)
-{
-  return sizeof(*msg) + sizeof(*msg->msg) + msg->msg->length;
-}
+/* What tor counts for a message that waits. */
+#define MSG_COST(length) (sizeof(conflux_msg_t) + sizeof(relay_msg_t) + (length))
 
-static inline void *
-spare_take(spares_t *spares, size_t size)
-{
-  spare_t *spare = spares->first;
-  if (PREDICT_UNLIKELY(!spare))
-    return tor_malloc_zero(size);
-  spares->first = spare->next;
-  spares->count--;
-  return spare;
-}
+/* A message whose turn has come, in one piece. */
+typedef struct taken_t {
+  conflux_msg_t tor;
+  relay_msg_t msg;
+  struct circflow_insn insn;
+} taken_t;
 
-static inline void
-spare_give(spares_t *spares, void *memory)
-{
-  spare_t *spare = memory;
-  if (PREDICT_UNLIKELY(spares->count >= SPARES_MAX)) {
-    tor_free(spare);
-    return;
-  }
-  spare->next = spares->first;
-  spares->first = spare;
-  spares->count++;
-}
+/* Its memory is used again for the next one. Tor has done with one before it asks for another, of whatever set: for so
+ * long circflow lends the body. */
+static taken_t *spare = NULL;
 
-/* The one that spare_take() gives next. */
-static inline void *
-spare_look(spares_t *spares, size_t size)
+static inline taken_t *
+spare_take(void)
 {
-  if (PREDICT_UNLIKELY(!spares->first))
-    spare_give(spares, tor_malloc_zero(size));
-  return spares->first;
-}
-
-static void
-spares_free(spares_t *spares)
-{
-  while (spares->first) {
-    spare_t *spare = spares->first;
-    spares->first = spare->next;
-    tor_free(spare);
-  }
-  spares->count = 0;
-}
-
-/* A message of its own, with its body behind it. */
-static inline relay_msg_t *
-copy_message(const relay_msg_t *msg)
-{
-  tor_assert(msg->length <= RELAY_PAYLOAD_SIZE_MAX);
-  relay_msg_t *copy = msg->length >= LONG_COPY_MIN ?
-    spare_take(&spare_copies, MAX(sizeof(*copy), sizeof(spare_t)) + RELAY_PAYLOAD_SIZE_MAX) :
-    tor_malloc(MAX(sizeof(*copy), sizeof(spare_t)) + msg->length);
-  *copy = *msg;
-  copy->body = memcpy(copy + 1, msg->body, msg->length);
-  return copy;
+  taken_t *taken = spare ? spare : tor_malloc_zero(sizeof(*taken));
+  spare = NULL;
+  return taken;
 }
 
 void
 conflux_relay_msg_free_(conflux_msg_t *msg)
 {
-  if (!msg)
-    return;
-  if (msg->msg && msg->msg->length >= LONG_COPY_MIN)
-    spare_give(&spare_copies, msg->msg);
+  if (spare)
+    tor_free(msg);
   else
-    tor_free(msg->msg);
-  spare_give(&spare_heads, msg);
+    spare = (taken_t *) msg;
 }
 
-/* circflow's own memory for what is queued, and ours that is kept: as it was when the queues were last seen to have grown
- * or shrunk by a step. */
+/* What circflow has for the queues beyond tor's account of them: as it was when they were last seen to have grown or
+ * shrunk by a step. */
 #define ACCOUNT_STEP (1 << 16)
 static uint64_t kept_bytes = 0;
 
@@ -194,15 +118,7 @@ note_kept(void)
 {
   struct circflow_engine_stats stats = { .size = sizeof(stats) };
   bool is_known = queued_bytes > 0 && circflow_engine_get_stats(flow_engine, &stats) == CIRCFLOW_OK;
-  kept_bytes = !is_known ? 0 : stats.pool_bytes + (uint64_t) spare_heads.count * sizeof(spare_t) +
-    (uint64_t) spare_copies.count * (sizeof(relay_msg_t) + RELAY_PAYLOAD_SIZE_MAX);
-}
-
-static void
-free_spares(void)
-{
-  spares_free(&spare_heads);
-  spares_free(&spare_copies);
+  kept_bytes = is_known && stats.pool_bytes > queued_bytes ? stats.pool_bytes - queued_bytes : 0;
 }
 
 /* Gives back what nobody uses now, and answers how much of that was in tor's account. */
@@ -210,7 +126,7 @@ static size_t
 free_unused(void)
 {
   uint64_t before = kept_bytes;
-  free_spares();
+  tor_free(spare);
   if (flow_engine)
     (void) circflow_engine_trim(flow_engine, NULL);
   if (before > 0)
@@ -218,13 +134,16 @@ free_unused(void)
   return before > kept_bytes ? (size_t) (before - kept_bytes) : 0;
 }
 
-/* So many bytes came or went. Short queues do not count: they come and go with every page. */
+/* So many messages came or went, and their bytes. Short queues do not count: they come and go with every page. */
 static inline void
-account(conflux_t *cfx, ssize_t bytes)
+account(flow_set_t *set, int messages, ssize_t bytes)
 {
   uint64_t before = queued_bytes;
-  cfx->ooo_q_alloc_cost += bytes;
+  set->n_held += messages;
+  set->tor.ooo_q_alloc_cost += bytes;
   queued_bytes += bytes;
+  if (PREDICT_UNLIKELY(flow_is_written()))
+    flow_show_queue(set);
   if (PREDICT_LIKELY(before / ACCOUNT_STEP == queued_bytes / ACCOUNT_STEP && (queued_bytes > 0 || kept_bytes == 0)))
     return;
   if (queued_bytes == 0)
@@ -245,47 +164,15 @@ conflux_get_circ_bytes_allocation(const circuit_t *circ)
   const conflux_t *cfx = circ->conflux;
   if (!cfx)
     return 0;
-  return cfx->ooo_q_alloc_cost + (uint64_t) smartlist_len(cfx->ooo_q) * sizeof(void *);
+  return cfx->ooo_q_alloc_cost + (uint64_t) ((const flow_set_t *) cfx)->n_held * sizeof(void *);
 }
 
-/* Tor looks at the length of ooo_q, and at nothing in it: the order is circflow's. So it is a plain list, and a message
- * knows its place in it. These two look into the list: smartlist_add() and smartlist_del() would cost 60 instructions
- * more for each message, of 730. */
-static inline void
-queue_add(conflux_t *cfx, conflux_msg_t *msg)
-{
-  smartlist_t *list = cfx->ooo_q;
-  msg->heap_idx = list->num_used;
-  if (PREDICT_LIKELY(list->num_used < list->capacity))
-    list->list[list->num_used++] = msg;
-  else
-    smartlist_add(list, msg);
-  account(cfx, (ssize_t) conflux_msg_alloc_cost(msg));
-}
-
-static inline void
-queue_remove(conflux_t *cfx, conflux_msg_t *msg)
-{
-  smartlist_t *list = cfx->ooo_q;
-  int at = msg->heap_idx;
-  tor_assert(at < list->num_used && list->list[at] == msg);
-  /* The last one takes its place, as smartlist_del() has it. */
-  conflux_msg_t *moved = list->list[--list->num_used];
-  list->list[at] = moved;
-  moved->heap_idx = at;
-  list->list[list->num_used] = NULL;
-  account(cfx, -(ssize_t) conflux_msg_alloc_cost(msg));
-}
-
+/* Nothing waits in a set any more: circflow's has ended, or is about to. */
 static void
 queue_clear(flow_set_t *set)
 {
-  conflux_t *cfx = &set->tor;
   set->is_ready = false;
-  set->n_taken = set->next_taken = 0;
-  SMARTLIST_FOREACH(cfx->ooo_q, conflux_msg_t *, msg, conflux_relay_msg_free(msg));
-  smartlist_clear(cfx->ooo_q);
-  account(cfx, -(ssize_t) cfx->ooo_q_alloc_cost);
+  account(set, -set->n_held, -(ssize_t) set->tor.ooo_q_alloc_cost);
 }
 
 /* A set is being freed. */
@@ -294,8 +181,7 @@ conflux_clear_ooo_q(conflux_t *cfx)
 {
   tor_assert(cfx && cfx->ooo_q);
   queue_clear(flow_set_of(cfx));
-  if (queued_bytes == 0)
-    free_spares();
+  tor_free(spare);
   log_debug(LD_CIRC, "circflow: queued bytes of all sets %" PRIu64, queued_bytes);
 }
 
@@ -323,13 +209,6 @@ conflux_handle_oom(size_t bytes_to_remove)
 }
 
 /* ---- Tor's numbers ---- */
-
-#ifdef TOR_UNIT_TESTS
-#include "circflow_written.h"
-#else
-/* Nobody else writes into them. */
-#define flow_adopt(set) true
-#endif
 
 /* Sees whether a set may go on. */
 static inline bool
@@ -597,18 +476,6 @@ was_cut_short(flow_set_t *set)
   return true;
 }
 
-/* Keeps a message whose turn has not come: circflow has its token. */
-static inline void
-hold_message(conflux_t *cfx, conflux_msg_t *held, const relay_msg_t *msg, uint64_t number)
-{
-  held->seq = number;
-  held->msg = copy_message(msg);
-  queue_add(cfx, held);
-  /* How long the first is held has a bound; the others come later. */
-  if (PREDICT_UNLIKELY(smartlist_len(cfx->ooo_q) == 1))
-    flow_arm();
-}
-
 bool
 conflux_process_relay_msg(conflux_t *cfx, circuit_t *in_circ, crypt_path_t *layer_hint,
                           const relay_msg_t *msg)
@@ -620,12 +487,7 @@ conflux_process_relay_msg(conflux_t *cfx, circuit_t *in_circ, crypt_path_t *laye
     return false;
   pad_note_arrival(in_circ, layer_hint);
   flow_trace();
-  conflux_msg_t *head = spare_look(&spare_heads, sizeof(spare_t));
   struct circflow_message message = message_of(leg, msg);
-  message.form = CIRCFLOW_FORM_TOKEN;
-  message.token = (uint64_t) (uintptr_t) head;
-  message.cost_bytes = (uint32_t) (sizeof(conflux_msg_t) + sizeof(relay_msg_t) + msg->length);
-
   int32_t status = circflow_circuit_receive(flow_engine, flow_time_ns, leg->id, &message, &verdict);
   if (PREDICT_UNLIKELY(status != CIRCFLOW_OK)) {
     flow_refuse(in_circ, status);
@@ -633,7 +495,10 @@ conflux_process_relay_msg(conflux_t *cfx, circuit_t *in_circ, crypt_path_t *laye
   }
   leg->tor.last_seq_recv = verdict.number;
   if (verdict.kind == CIRCFLOW_VERDICT_HELD) {
-    hold_message(cfx, spare_take(&spare_heads, sizeof(spare_t)), msg, verdict.number);
+    account(set, 1, (ssize_t) MSG_COST(msg->length));
+    /* How long the first is held has a bound; the others come later. */
+    if (PREDICT_UNLIKELY(set->n_held == 1))
+      flow_arm();
     return false;
   }
   cfx->last_seq_delivered = verdict.number;
@@ -641,29 +506,30 @@ conflux_process_relay_msg(conflux_t *cfx, circuit_t *in_circ, crypt_path_t *laye
   return true;
 }
 
-/* The next message that circflow hands out; NULL when there is none. */
+/* The next message whose turn has come; NULL when there is none. */
 static FLOW_APART conflux_msg_t *
 take(flow_set_t *set, circuit_t *circ)
 {
-  if (PREDICT_UNLIKELY(set->next_taken == set->n_taken)) {
-    size_t count = 0;
-    set->next_taken = set->n_taken = 0;
-    int32_t status = circflow_set_poll_tokens(flow_engine, set->id, set->taken, TAKEN_MAX, &count);
-    set->n_taken = (int) count;
-    if (count == 0) {
-      set->is_ready = false;
-      /* Not OK when two legs brought the same number. */
-      if (status != CIRCFLOW_OK)
-        flow_refuse(circ, status);
-      else
-        flow_run();
-      return NULL;
-    }
+  taken_t *taken = spare_take();
+  const struct circflow_insn_deliver *next = &taken->insn.detail.deliver;
+  int32_t status = circflow_set_poll_lent(flow_engine, set->id, &taken->msg.body, &taken->insn);
+  if (PREDICT_UNLIKELY(status != CIRCFLOW_OK || taken->insn.kind != CIRCFLOW_INSN_DELIVER)) {
+    conflux_relay_msg_free_(&taken->tor);
+    set->is_ready = false;
+    /* Not OK when two legs brought the same number. */
+    if (status != CIRCFLOW_OK)
+      flow_refuse(circ, status);
+    else
+      flow_run();
+    return NULL;
   }
-  conflux_msg_t *msg = (conflux_msg_t *) (uintptr_t) set->taken[set->next_taken++];
-  queue_remove(&set->tor, msg);
-  set->tor.last_seq_delivered++;
-  return msg;
+  taken->msg.command = next->command;
+  taken->msg.length = next->body_len;
+  taken->msg.stream_id = next->stream_id;
+  taken->tor.msg = &taken->msg;
+  set->tor.last_seq_delivered = taken->tor.seq = next->number;
+  account(set, -1, -(ssize_t) MSG_COST(next->body_len));
+  return &taken->tor;
 }
 
 conflux_msg_t *

@@ -5,10 +5,7 @@
 
 #include "core/or/or.h"
 
-#include "core/or/circuitlist.h"
 #include "core/or/conflux_cell.h"
-#include "core/or/crypt_path_st.h"
-#include "core/or/origin_circuit_st.h"
 #include "core/or/relay.h"
 
 #include "circflow_sets.h"

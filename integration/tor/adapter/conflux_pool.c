@@ -52,10 +52,7 @@ static bool shutting_down = false;
 /* flow_run() is at work: it comes to whatever is queued meanwhile. */
 static bool is_running = false;
 
-/* What each end wants of the other. Tor's tests have names for it; a client has an option. */
-#ifdef TOR_UNIT_TESTS
-uint8_t DEFAULT_CLIENT_UX = CONFLUX_UX_HIGH_THROUGHPUT;
-#endif
+/* What an exit wants of the other end. Tor's tests have a name for it. */
 STATIC uint8_t DEFAULT_EXIT_UX = CONFLUX_UX_MIN_LATENCY;
 
 static bool launch_leg(flow_set_t *set);
@@ -210,12 +207,7 @@ static bool
 set_open(flow_set_t *set)
 {
   struct circflow_set_config config;
-#ifdef TOR_UNIT_TESTS
-  uint8_t ux = DEFAULT_CLIENT_UX;
-#else
-  uint8_t ux = (uint8_t) get_options()->ConfluxClientUX;
-#endif
-  if (!set_config(&config, ux))
+  if (!set_config(&config, (uint8_t) get_options()->ConfluxClientUX))
     return false;
   config.tag = (uint64_t) (uintptr_t) set;
   /* How long LINKED may take: as long as the circuit may. */
@@ -226,11 +218,12 @@ set_open(flow_set_t *set)
   return opened;
 }
 
+/* A set that is hidden, or goes with all others. */
 static void
-set_free(flow_set_t *set)
+set_free(void *arg)
 {
+  flow_set_t *set = arg;
   alarm_forget(set);
-  set_hide(set);
   SMARTLIST_FOREACH(set->legs, flow_leg_t *, leg, tor_free(leg));
   smartlist_free(set->legs);
   smartlist_free(set->tor.legs);
@@ -279,7 +272,8 @@ flow_set_release(flow_set_t *set)
   set->users--;
   if (set->users > 0 || smartlist_len(set->legs) > 0)
     return;
-  /* For good: nobody may end it again. */
+  /* For good: nobody may find it, or end it again. */
+  set_hide(set);
   set->users++;
   set->is_over = true;
   (void) circflow_set_close(flow_engine, flow_now_ns(), set->id);
@@ -617,7 +611,7 @@ follow(const struct circflow_insn *insn, const uint8_t *body)
     case CIRCFLOW_INSN_CLOSE: close_leg(leg, &insn->detail.close); break;
     case CIRCFLOW_INSN_MAY_SEND: set_may_send(set); break;
     case CIRCFLOW_INSN_ENDED: set_ended(set); break;
-    /* What a set held is freed with the set. */
+    /* What a set leaves behind has no stream to go to any more. */
     default: break;
   }
 }
@@ -628,7 +622,7 @@ void
 flow_run(void)
 {
   struct circflow_insn insn;
-  uint8_t body[CIRCFLOW_LINK_LEN];
+  uint8_t body[CIRCFLOW_BODY_MAX];
   if (is_running)
     return;
   is_running = true;
@@ -636,7 +630,8 @@ flow_run(void)
          insn.kind != CIRCFLOW_INSN_NONE)
     follow(&insn, body);
   is_running = false;
-  memwipe(body, 0, sizeof(body));
+  /* In a LINK there is a nonce. */
+  memwipe(body, 0, CIRCFLOW_LINK_LEN);
   flow_arm();
 }
 
@@ -809,23 +804,14 @@ conflux_add_middles_to_exclude_list(const origin_circuit_t *circ, smartlist_t *e
 
 /* ---- The handshake ---- */
 
-/* A circuit without congestion control, or with conflux switched off meanwhile. */
-static bool
-close_if_disabled(circuit_t *circ)
-{
-  if (conflux_is_enabled(circ))
-    return false;
-  circuit_mark_for_close(circ, END_CIRC_REASON_TORPROTOCOL);
-  return true;
-}
-
 void
 conflux_circuit_has_opened(origin_circuit_t *origin)
 {
   tor_assert(origin);
   circuit_t *circ = TO_CIRCUIT(origin);
-  if (close_if_disabled(circ)) {
+  if (!conflux_is_enabled(circ)) {
     static ratelim_t limit = RATELIM_INIT(600);
+    circuit_mark_for_close(circ, END_CIRC_REASON_TORPROTOCOL);
     log_fn_ratelim(&limit, LOG_NOTICE, LD_CIRC, "A conflux circuit has opened without congestion control.");
     return;
   }
@@ -837,38 +823,6 @@ conflux_circuit_has_opened(origin_circuit_t *origin)
   check_no_streams(circ);
   flow_went_well(circflow_circuit_built(flow_engine, flow_now_ns(), leg->id), "built");
   flow_run();
-}
-
-/* Gives circflow a message of the handshake. False when it closes the circuit. */
-static bool
-feed(circuit_t *circ, flow_leg_t *leg, crypt_path_t *layer_hint, uint8_t command, const relay_msg_t *msg)
-{
-  struct circflow_verdict verdict;
-  bool is_from_end = conflux_validate_source_hop(circ, layer_hint);
-  struct circflow_message message = {
-    .command = command,
-    .hop = (uint8_t) ((leg->is_client ? CLIENT_HOPS : 0) + (is_from_end ? 0 : 1)),
-    .body = msg ? msg->body : NULL,
-    .body_len = msg ? msg->length : 0,
-  };
-  int32_t status = circflow_circuit_receive(flow_engine, flow_now_ns(), leg->id, &message, &verdict);
-  if (status == CIRCFLOW_OK) {
-    flow_run();
-    return true;
-  }
-  flow_refuse(circ, status);
-  return false;
-}
-
-/* The leg that a message of the handshake came on, for a circuit that may have one. Closes the circuit otherwise. */
-static flow_leg_t *
-leg_or_close(circuit_t *circ, flow_leg_t *leg, const char *what)
-{
-  if (leg)
-    return leg;
-  log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "Conflux: %s on a circuit that is no leg. Closing.", what);
-  circuit_mark_for_close(circ, END_CIRC_REASON_TORPROTOCOL);
-  return NULL;
 }
 
 /* An exit's circuit, on which LINK has come, as a leg of the set that it names. circflow looks for the set by itself;
@@ -892,27 +846,50 @@ leg_for_link(circuit_t *circ, const relay_msg_t *msg)
   return leg;
 }
 
+/* Gives circflow a message of the handshake. False when the circuit closes. */
+static bool
+feed(circuit_t *circ, crypt_path_t *layer_hint, uint8_t command, const char *name, const relay_msg_t *msg)
+{
+  struct circflow_verdict verdict;
+  tor_assert(circ);
+  /* A circuit without congestion control, or with conflux switched off meanwhile. */
+  if (!conflux_is_enabled(circ)) {
+    circuit_mark_for_close(circ, END_CIRC_REASON_TORPROTOCOL);
+    return false;
+  }
+  flow_leg_t *leg = leg_of(circ);
+  if (!leg && command == RELAY_COMMAND_CONFLUX_LINK && !CIRCUIT_IS_ORIGIN(circ) && !CIRCUIT_IS_CONFLUX(circ))
+    leg = leg_for_link(circ, msg);
+  if (!leg) {
+    log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "Conflux: %s on a circuit that is no leg. Closing.", name);
+    circuit_mark_for_close(circ, END_CIRC_REASON_TORPROTOCOL);
+    return false;
+  }
+  bool is_from_end = conflux_validate_source_hop(circ, layer_hint);
+  struct circflow_message message = {
+    .command = command,
+    .hop = (uint8_t) ((leg->is_client ? CLIENT_HOPS : 0) + (is_from_end ? 0 : 1)),
+    .body = msg ? msg->body : NULL,
+    .body_len = msg ? msg->length : 0,
+  };
+  int32_t status = circflow_circuit_receive(flow_engine, flow_now_ns(), leg->id, &message, &verdict);
+  if (status == CIRCFLOW_OK)
+    flow_run();
+  else
+    flow_refuse(circ, status);
+  return status == CIRCFLOW_OK;
+}
+
 void
 conflux_process_link(circuit_t *circ, const relay_msg_t *msg)
 {
-  tor_assert(circ && msg);
-  if (close_if_disabled(circ))
-    return;
-  flow_leg_t *leg = leg_of(circ);
-  if (!leg && !CIRCUIT_IS_ORIGIN(circ) && !CIRCUIT_IS_CONFLUX(circ))
-    leg = leg_for_link(circ, msg);
-  if (leg_or_close(circ, leg, "LINK"))
-    (void) feed(circ, leg, NULL, RELAY_COMMAND_CONFLUX_LINK, msg);
+  (void) feed(circ, NULL, RELAY_COMMAND_CONFLUX_LINK, "LINK", msg);
 }
 
 void
 conflux_process_linked(circuit_t *circ, crypt_path_t *layer_hint, const relay_msg_t *msg)
 {
-  tor_assert(circ && msg);
-  if (close_if_disabled(circ))
-    return;
-  flow_leg_t *leg = leg_or_close(circ, leg_of(circ), "LINKED");
-  if (!leg || !feed(circ, leg, layer_hint, RELAY_COMMAND_CONFLUX_LINKED, msg))
+  if (!feed(circ, layer_hint, RELAY_COMMAND_CONFLUX_LINKED, "LINKED", msg))
     return;
   circuit_read_valid_data(TO_ORIGIN_CIRCUIT(circ), msg->length);
   if (circ->conflux)
@@ -922,15 +899,10 @@ conflux_process_linked(circuit_t *circ, crypt_path_t *layer_hint, const relay_ms
 void
 conflux_process_linked_ack(circuit_t *circ)
 {
-  struct circflow_leg_stats stats;
-  tor_assert(circ);
-  if (close_if_disabled(circ))
-    return;
-  flow_leg_t *leg = leg_or_close(circ, leg_of(circ), "LINKED_ACK");
-  if (!leg || !feed(circ, leg, NULL, RELAY_COMMAND_CONFLUX_LINKED_ACK, NULL) || !(leg = leg_of(circ)))
-    return;
-  stats.size = sizeof(stats);
-  if (flow_went_well(circflow_leg_get_stats(flow_engine, leg->id, &stats), "leg"))
+  struct circflow_leg_stats stats = { .size = sizeof(stats) };
+  bool is_fed = feed(circ, NULL, RELAY_COMMAND_CONFLUX_LINKED_ACK, "LINKED_ACK", NULL);
+  flow_leg_t *leg = is_fed ? leg_of(circ) : NULL;
+  if (leg && flow_went_well(circflow_leg_get_stats(flow_engine, leg->id, &stats), "leg"))
     leg->tor.circ_rtts_usec = stats.rtt_ns / 1000;
 }
 
@@ -971,18 +943,8 @@ conflux_notify_shutdown(void)
 void
 conflux_pool_free_all(void)
 {
-  for (int is_client = 0; is_client < 2; is_client++) {
-    if (!pools[is_client])
-      continue;
-    /* Freeing a set takes it out. */
-    while (digest256map_size(pools[is_client]) > 0) {
-      const uint8_t *nonce;
-      void *set;
-      digest256map_iter_get(digest256map_iter_init(pools[is_client]), &nonce, &set);
-      set_free(set);
-    }
-    digest256map_free(pools[is_client], NULL);
-  }
+  for (int is_client = 0; is_client < 2; is_client++)
+    digest256map_free(pools[is_client], set_free);
   alarm_end();
   flow_trace_end(flow_engine);
   flow_figures_end(false);
@@ -1000,7 +962,7 @@ conflux_log_set(int severity, const conflux_t *cfx, bool is_client)
     return;
   log_fn(severity, LD_BUG, "Conflux set of a %s: %d legs linked, %d not, %u launched, delivered %" PRIu64
          ", queued %d, teardown %d", is_client ? "client" : "relay", flow_leg_count(set), flow_pending_count(set),
-         cfx->num_leg_launch, cfx->last_seq_delivered, smartlist_len(cfx->ooo_q), cfx->in_full_teardown);
+         cfx->num_leg_launch, cfx->last_seq_delivered, set->n_held, cfx->in_full_teardown);
   SMARTLIST_FOREACH_BEGIN(set->legs, const flow_leg_t *, leg) {
     log_fn(severity, LD_BUG, " - A %s, purpose %d: rtt %" PRIu64 " us, sent %" PRIu64 ", received %" PRIu64
            ", in flight %" PRIu64 ", marked for close %d", describe(leg), leg->tor.circ->purpose,

@@ -110,7 +110,7 @@ pub struct circflow_set_config {
     pub desired_ux: u8,
     /// How this end chooses its sending leg, CIRCFLOW_ALGORITHM_*. Default: CIRCFLOW_ALGORITHM_BY_UX.
     pub algorithm: u8,
-    /// 1: ready messages of the set come from circflow_set_poll() and circflow_set_poll_tokens() only, and draining
+    /// 1: ready messages of the set come from circflow_set_poll(), _lent() and _tokens() only, and draining
     /// leaves them alone. It is for a host that takes them at once when a verdict has said `ready`. With legs on other
     /// engines of a hub no verdict says so: poll after each drain of the set's home. Default 0: both hand them out.
     pub ready_by_poll: u8,

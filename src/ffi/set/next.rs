@@ -7,7 +7,9 @@ use crate::ffi::insn::{self, circflow_insn};
 use crate::ffi::inward;
 use crate::ffi::status::circflow_status;
 use crate::ffi::status::circflow_status::*;
+use crate::message::Lend;
 use libc::size_t;
+use std::ptr;
 
 /// Takes the next ready message of one set, for a host that works set by set. The kind is CIRCFLOW_INSN_DELIVER, or
 /// CIRCFLOW_INSN_NONE when no message is ready. It is NONE, too, when the call has handled so many XOFF and XON that it
@@ -67,6 +69,68 @@ unsafe extern "C-unwind" fn poll_any(
             if !core.set_poll_into(set.id(), &mut room, &mut insn::InsnOut::new(insn_out))? {
                 insn_out.write(insn::NOTHING);
             }
+            Ok(())
+        })
+    }
+}
+
+/// Takes the next ready message of one set, as circflow_set_poll() does, but does not copy its body: you read it where
+/// it lies, in circflow's memory. That costs less for each message, and the body stays while you handle the message,
+/// whatever you feed meanwhile.
+///
+/// @param body_out  Where the body is. You may read detail.deliver.body_len bytes there, until the next
+///                  circflow_set_poll_lent(), circflow_engine_drain() or circflow_engine_free() with this engine. NULL
+///                  for a token, and with CIRCFLOW_INSN_NONE.
+///
+/// Own statuses: none.
+/// Inside drain: no. Since: 0.1.
+#[no_mangle]
+#[must_use]
+pub unsafe extern "C-unwind" fn circflow_set_poll_lent(
+    engine: *mut circflow_engine,
+    set: circflow_set_id,
+    body_out: *mut *const u8,
+    insn_out: *mut circflow_insn,
+) -> circflow_status {
+    if insn_out.is_null() || body_out.is_null() {
+        // SAFETY: the contract of this floor, which the caller keeps.
+        return unsafe { door::refuse(engine, CIRCFLOW_ERR_NULL) };
+    }
+    // SAFETY: the contract of this floor, which the caller keeps. A body that is lent stays as it is until it is given
+    // back: chunks of the pool do not move, and its slot is nobody else's.
+    let quick = unsafe {
+        door::try_enter_outside_drain(engine, |core| {
+            core.give_back();
+            let mut bodies = Lend::new(&mut []);
+            core.take_ready_quick(set.id(), &mut bodies, &mut insn::InsnOut::new(insn_out))?;
+            body_out.write(bodies.lent().unwrap_or(ptr::null()));
+            Some(())
+        })
+    };
+    if quick.is_some() {
+        return CIRCFLOW_OK;
+    }
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe { lend_any(engine, set, body_out, insn_out) }
+}
+
+/// The long way of circflow_set_poll_lent().
+#[inline(never)]
+unsafe extern "C-unwind" fn lend_any(
+    engine: *mut circflow_engine,
+    set: circflow_set_id,
+    body_out: *mut *const u8,
+    insn_out: *mut circflow_insn,
+) -> circflow_status {
+    // SAFETY: the contract of this floor, which the caller keeps.
+    unsafe {
+        door::enter_when(engine, Allowed::NotInsideDrain, |core| {
+            core.give_back();
+            let mut bodies = Lend::new(&mut []);
+            if !core.set_poll_into(set.id(), &mut bodies, &mut insn::InsnOut::new(insn_out))? {
+                insn_out.write(insn::NOTHING);
+            }
+            body_out.write(bodies.lent().unwrap_or(ptr::null()));
             Ok(())
         })
     }
