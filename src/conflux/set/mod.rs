@@ -90,7 +90,7 @@ pub struct Set {
     before_held: u64,
     /// When a leg was used last.
     last_active: Nanos,
-    /// The leg used last, [`NO_LEG`] for none. (As wide as what a look-up of it needs, so that each cell widens it once.)
+    /// The leg used last, [`NO_LEG`] for none. (As wide as its look-up needs, so that each cell widens it once.)
     last_leg: u32,
     /// The leg that sends, [`NO_LEG`] for none.
     sender: LegIx,

@@ -421,7 +421,8 @@ macro_rules! step_on_leg {
             set: Id,
             ix: u32,
         ) -> circflow_status {
-            $step(Received::<WATCHED> { engine, now_ns: 0, circuit, message, verdict_out }, LegSeat { set, ix: ix as LegIx })
+            let seat = LegSeat { set, ix: ix as LegIx };
+            $step(Received::<WATCHED> { engine, now_ns: 0, circuit, message, verdict_out }, seat)
         }
     };
 }
