@@ -367,6 +367,21 @@ static inline void run_two_calls(struct bench *b, bool switching) {
   full_time(b);
 }
 
+/* Says of each cell that it is queued, on the leg that sends. */
+static void run_sent(struct bench *b, const struct workload *w) {
+  (void)w;
+  report_both(b);
+  for (uint64_t i = 0; i < b->cells; i++) {
+    if (i == b->cells / 2) {
+      half_time(b);
+    }
+    b->now += 1000;
+    sent(b, b->legs[0], CIRCFLOW_CMD_DATA);
+    deliver(b, i + 1);
+  }
+  full_time(b);
+}
+
 static void run_decide_sent(struct bench *b, const struct workload *w) {
   (void)w;
   run_two_calls(b, false);
@@ -558,6 +573,8 @@ const struct workload workloads[] = {
      run_arrivals, false},
     {"tokens-10000", "reordered, tokens, depth 10,000", "200", 200, 2, LIBRARY, 10000, true, OF_SET, reordered,
      run_arrivals, false},
+    {"tokens-1000-drain", "reordered, tokens, depth 1,000, by drain", "165", 165, 2, LIBRARY, 1000, true, BY_DRAIN,
+     reordered, run_arrivals, false},
     {"random", "4 legs at random, bytes", "330", 330, 4, LIBRARY, 0, false, OF_SET, at_random, run_arrivals, false},
     {"random-tokens", "4 legs at random, tokens", "", 0, 4, LIBRARY, 0, true, OF_SET, at_random, run_arrivals, false},
     {"switching", "one SWITCH per cell", "180", 180, 2, LIBRARY, 0, false, OF_SET, switching, run_arrivals, false},
@@ -567,6 +584,7 @@ const struct workload workloads[] = {
     {"send-recorded", "send, fused, with room, and recorded", "160", 160, 2, LIBRARY, 0, false, OF_SET, NULL, run_send, true},
     {"send-switching-recorded", "switching each time, and recorded", "", 0, 2, LIBRARY, 0, false, OF_SET, NULL,
      run_send_switching, true},
+    {"sent", "a cell is queued on a leg", "85", 85, 2, LIBRARY, 0, false, OF_SET, NULL, run_sent, false},
     {"decide-sent", "decide with two reports, then sent", "340", 340, 2, LIBRARY, 0, false, OF_SET, NULL,
      run_decide_sent, false},
     {"decide-sent-switching", "the same, switching each time", "", 0, 2, LIBRARY, 0, false, OF_SET, NULL,

@@ -122,7 +122,7 @@ fn each_close_for_a_fault_follows_its_event() {
         let roles = [Role::Exit, Role::Client];
         let ids: Vec<Id> = (0..6)
             .map(|tag| {
-                let run = CircuitFlags(CircuitFlags::VEGAS.0 | (CircuitFlags::REACTOR.0 * (tag as u32 % 2)));
+                let run = CircuitFlags(CircuitFlags::VEGAS.0 | (CircuitFlags::REACTOR.0 * (tag as u16 % 2)));
                 let like = circuit(roles[tag as usize / 3], tag);
                 engine.open_circuit(0, CircuitConfig { flags: run, ..like }).unwrap()
             })

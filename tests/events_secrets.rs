@@ -168,7 +168,7 @@ impl World {
         SetTerms { tag: number(SET_TAG), nonce: Nonce::new(secret(NONCE)), ..terms(None) }
     }
 
-    fn like(role: Role, more: u32) -> CircuitConfig {
+    fn like(role: Role, more: u16) -> CircuitConfig {
         let flags = CircuitFlags(CircuitFlags::VEGAS.0 | CircuitFlags::REACTOR.0 | more);
         CircuitConfig { flags, ..circuit(role, number(CIRCUIT_TAG)) }
     }

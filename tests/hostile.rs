@@ -105,7 +105,7 @@ impl Host {
                 let role = if a % 2 == 0 { Role::Client } else { Role::Exit };
                 let length = if a % 16 == 15 { b } else { 3 * u8::from(role == Role::Client) };
                 let flags = CircuitFlags(match b % 4 {
-                    0 => u32::from(b / 4),
+                    0 => u16::from(b / 4),
                     1 => pick(&[65, 65, 69, 73, 193], b / 4),
                     _ => 1,
                 });
@@ -143,7 +143,7 @@ impl Host {
             _ if c % 3 != 0 => {
                 let class = pick(&[PathClass::Exit, PathClass::Onion], a);
                 let length = if a % 4 == 0 { b } else { 0 };
-                let flags = CircuitFlags(if b % 8 == 0 { u32::from(a) } else { 1 });
+                let flags = CircuitFlags(if b % 8 == 0 { u16::from(a) } else { 1 });
                 let growth = Growth { length, join: u64::from(c % 16 == 0), flags, class, sendme_inc: a % 3 * 31 };
                 let _ = self.engine.extend_circuit(now, circuit, &growth);
             }

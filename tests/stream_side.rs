@@ -13,7 +13,7 @@ use circflow::wire::Command;
 
 const RUN: CircuitFlags = CircuitFlags(CircuitFlags::VEGAS.0 | CircuitFlags::REACTOR.0);
 
-fn open(engine: &mut Engine, role: Role, more: u32) -> Id {
+fn open(engine: &mut Engine, role: Role, more: u16) -> Id {
     let flags = CircuitFlags(RUN.0 | more);
     engine.open_circuit(0, CircuitConfig { flags, ..common::circuit(role, 8) }).unwrap()
 }

@@ -102,6 +102,31 @@ impl Leg {
         }
     }
 
+    /// The number of the next message on the leg, when its turn has come and its successor is not held.
+    #[inline(always)]
+    pub fn turn(&self, delivered: u64, before_held: u64) -> Option<u64> {
+        // Cannot overflow: SWITCH keeps received below NUMBER_MAX, and nobody receives 2^62 messages.
+        if !self.state.is_linked() || self.received != delivered {
+            return None;
+        }
+        let number = self.received + 1;
+        (number < before_held).then_some(number)
+    }
+
+    /// Counts a message that came on the leg.
+    #[inline(always)]
+    pub fn count_received(&mut self, number: u64) {
+        self.received = number;
+        self.bare = false;
+    }
+
+    /// Counts a SWITCH that came on the leg: `received` is the number of its last message now.
+    #[inline(always)]
+    pub fn count_switch(&mut self, received: u64) {
+        self.received = received;
+        self.bare = true;
+    }
+
     /// Counts a message sent on the leg.
     #[inline(always)]
     pub fn count_sent(&mut self, number: u64, data: bool) {

@@ -57,7 +57,7 @@ pub struct CircuitConfig {
 
 /// Flags of a circuit, or-ed together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct CircuitFlags(pub u32);
+pub struct CircuitFlags(pub u16);
 
 impl CircuitFlags {
     /// Vegas was negotiated with the join point.

@@ -53,7 +53,7 @@ use channel::Channels;
 use counters::Counters;
 use parts::{Held, OutPart, PaddingPart, Settings, Spread, Time};
 use record::LinkStep;
-use slot::{Circuit, Place, NO_HOP};
+use slot::{Circuit, Place, Plain};
 
 /// The circuits, sets and streams of one event loop, and all that they share.
 #[derive(Debug)]

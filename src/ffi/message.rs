@@ -197,17 +197,33 @@ impl Fields for circflow_message {
     }
 
     #[inline(always)]
+    fn kind(&self) -> u16 {
+        // SAFETY: the two bytes stand first, and their place is aligned for more than two.
+        unsafe { std::ptr::from_ref(self).cast::<u16>().read() }
+    }
+
+    #[inline(always)]
     fn stream_id(&self) -> u16 {
         self.stream_id
     }
 }
 
-/// The content of a SWITCH, if there is nothing wrong with the message.
+// What `kind` reads at once.
+const _: () = assert!(
+    offset_of!(circflow_message, command) == 0
+        && offset_of!(circflow_message, hop) == 1
+        && align_of::<circflow_message>() >= 2
+);
+
+/// The content of a SWITCH that came from a hop of the circuit, if there is nothing wrong with the message.
 #[inline(always)]
 pub(super) unsafe fn switch(message: &circflow_message) -> Option<Switch> {
-    // SAFETY: the contract of this floor, which the caller keeps.
-    let message = unsafe { read(message) }.ok()?;
-    Switch::decode(message.body).ok()
+    if message.body.is_null() || message.form > CIRCFLOW_FORM_TOKEN {
+        return None;
+    }
+    // SAFETY: not NULL, and `body_len` bytes are there by the contract of this floor.
+    let body = unsafe { std::slice::from_raw_parts(message.body, message.body_len.into()) };
+    Switch::decode(body).ok()
 }
 
 /// Converts a message that is sent and has to be kept.

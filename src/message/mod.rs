@@ -45,8 +45,19 @@ pub trait Fields {
     fn command(&self) -> Command;
     /// The hop it came from.
     fn hop(&self) -> u8;
+    /// Command and hop, as [`kind_of`] puts them together.
+    #[inline(always)]
+    fn kind(&self) -> u16 {
+        kind_of(self.command(), self.hop())
+    }
     /// Stream id, 0 for none.
     fn stream_id(&self) -> u16;
+}
+
+/// A command in the first byte, a hop in the second.
+#[inline(always)]
+pub const fn kind_of(command: Command, hop: u8) -> u16 {
+    u16::from_ne_bytes([command.0, hop])
 }
 
 impl Fields for Message<'_> {

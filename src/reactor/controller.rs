@@ -412,7 +412,6 @@ delegate_to_set! {
     fn handshake_sent(change, ix: LegIx, now: Nanos, effects: &mut Effects);
     fn handle_linked(change, ix: LegIx, now: Nanos, link: &Link, effects: &mut Effects) -> Result<(), Fault>;
     fn handle_linked_ack(change, ix: LegIx, now: Nanos, effects: &mut Effects) -> Result<(), Fault>;
-    fn arrive_quick(change, ix: LegIx, now: Nanos) -> Option<(u64, u64)>;
     fn hold_quick(
         change,
         ix: LegIx,
@@ -422,6 +421,10 @@ delegate_to_set! {
         answer: impl FnOnce(u64, u64)
     ) -> Option<()>;
     fn arrive(change, ix: LegIx, now: Nanos, message: &Message<'_>, store: &mut Store) -> Result<Arrival, Fault>;
+    fn arrive_quick(change, ix: LegIx, now: Nanos) -> Option<(u64, u64)>;
+    fn arrive_first(change, ix: LegIx, now: Nanos) -> Option<(u64, u64)>;
+    fn arrive_rest(change, ix: LegIx, now: Nanos) -> Option<(u64, u64)>;
+    fn switch_quick(change, ix: LegIx, now: Nanos, switch: Switch) -> Option<u64>;
     fn comes_next(look, ix: LegIx) -> bool;
     fn arrive_next(change, ix: LegIx, now: Nanos) -> u64;
     fn arrive_from_elsewhere(

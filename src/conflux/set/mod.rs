@@ -90,20 +90,15 @@ pub struct Set {
     before_held: u64,
     /// When a leg was used last.
     last_active: Nanos,
+    /// The leg used last, [`NO_LEG`] for none. (As wide as its look-up needs, so that each cell widens it once.)
+    last_leg: u32,
     /// The leg that sends, [`NO_LEG`] for none.
     sender: LegIx,
-    /// The leg used last, [`NO_LEG`] for none.
-    last_leg: LegIx,
     /// The algorithm does not choose alone: the host has named a leg, or the policy keeps legs.
     rare: bool,
     usable: bool,
     /// A SWITCH was sent on the sending leg, and no message after it: the next message must go on that leg.
     bare: bool,
-    /// MAY_SEND is queued, and the host has not taken it yet.
-    resume_queued: bool,
-    /// A READY mark for this set is in the instruction queue.
-    ready_marked: bool,
-    role: Role,
     /// Messages that may follow on the sending leg before the choice is made again: until a report or change, the best
     /// leg stays the best while it has room.
     settled: u64,
@@ -115,6 +110,11 @@ pub struct Set {
     /// The leg that the host has named.
     named: Option<LegIx>,
     peer_ux: Ux,
+    /// MAY_SEND is queued, and the host has not taken it yet.
+    resume_queued: bool,
+    /// A READY mark for this set is in the instruction queue.
+    ready_marked: bool,
+    role: Role,
     zero_switches: u32,
     launches: u32,
     /// How often the host was refused since it could send last: while it is not 0, the host waits for MAY_SEND.
@@ -217,7 +217,7 @@ impl Set {
             settled: 0,
             outbox: Outbox::default(),
             since_switch: 0,
-            last_leg: NO_LEG,
+            last_leg: NO_LEG.into(),
             last_active: 0,
             orphans: Lanes::NONE,
             role,
@@ -329,8 +329,8 @@ impl Set {
             self.sender = NO_LEG;
             self.bare = false;
         }
-        if self.last_leg == ix {
-            self.last_leg = NO_LEG;
+        if self.last_leg == ix.into() {
+            self.last_leg = NO_LEG.into();
         }
         self.named = self.named.filter(|&named| named != ix);
         self.note_rare();

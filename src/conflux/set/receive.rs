@@ -22,8 +22,8 @@ pub enum Arrival {
 /// The turn of the next message on a leg.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct InTurn {
-    ix: LegIx,
-    number: u64,
+    pub(super) ix: LegIx,
+    pub(super) number: u64,
 }
 
 /// Who gets a message that [`Set::next_quick`] takes. (No closure, as it stands in place for each form.)
@@ -36,20 +36,16 @@ impl Set {
     /// The turn of the next message on this leg, when it has come and its successor is not held.
     #[inline(always)]
     pub fn turn(&self, ix: LegIx) -> Option<InTurn> {
-        let leg = self.legs.get(usize::from(ix))?;
-        // Cannot overflow: SWITCH keeps received below NUMBER_MAX, and nobody receives 2^62 messages.
-        let number = leg.received + 1;
-        let is_next = leg.state.is_linked() && leg.received == self.delivered && number < self.before_held;
-        is_next.then_some(InTurn { ix, number })
+        let number = self.legs.get(usize::from(ix))?.turn(self.delivered, self.before_held)?;
+        Some(InTurn { ix, number })
     }
 
     /// The common case of [`Set::arrive`]: the message whose turn it is has come. Returns its number.
     #[inline(always)]
     pub fn arrive_in_turn(&mut self, InTurn { ix, number }: InTurn, now: Nanos) -> u64 {
-        debug_assert_eq!(self.turn(ix), Some(InTurn { ix, number }), "nothing has come meanwhile");
+        debug_assert_eq!(number, self.delivered + 1, "nothing has come meanwhile");
         if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
-            leg.received = number;
-            leg.bare = false;
+            leg.count_received(number);
         }
         self.delivered = number;
         self.touch(ix, now);
@@ -60,14 +56,30 @@ impl Set {
     /// none and changes nothing when its turn has not come.
     #[inline(always)]
     pub fn arrive_quick(&mut self, ix: LegIx, now: Nanos) -> Option<(u64, u64)> {
-        let leg = self.legs.get_mut(usize::from(ix))?;
-        let number = leg.received + 1;
-        if !leg.state.is_linked() || leg.received != self.delivered || number >= self.before_held {
-            return None;
+        match self.legs.first_mut(ix.into()) {
+            Some(_) => self.arrive_first(ix, now),
+            None => self.arrive_rest(ix, now),
         }
+    }
+
+    /// [`Set::arrive_quick`] on one of the first two legs: as these stand in the set itself, in fewer registers.
+    #[inline(always)]
+    pub fn arrive_first(&mut self, ix: LegIx, now: Nanos) -> Option<(u64, u64)> {
+        self.arrive_at::<true>(ix, now)
+    }
+
+    /// [`Set::arrive_quick`] on any other leg.
+    #[inline(always)]
+    pub fn arrive_rest(&mut self, ix: LegIx, now: Nanos) -> Option<(u64, u64)> {
+        self.arrive_at::<false>(ix, now)
+    }
+
+    #[inline(always)]
+    fn arrive_at<const FIRST: bool>(&mut self, ix: LegIx, now: Nanos) -> Option<(u64, u64)> {
+        let leg = if FIRST { self.legs.first_mut(ix.into()) } else { self.legs.rest_mut(ix.into()) }?;
+        let number = leg.turn(self.delivered, self.before_held)?;
+        leg.count_received(number);
         let tag = leg.tag;
-        leg.received = number;
-        leg.bare = false;
         self.delivered = number;
         self.touch(ix, now);
         Some((number, tag))
@@ -114,8 +126,7 @@ impl Set {
             return None;
         }
         let place = store.push_quick(&mut leg.lane, number, message, now)?;
-        leg.received = number;
-        leg.bare = false;
+        leg.count_received(number);
         let tag = leg.tag;
         self.touch(ix, now);
         self.count_kept(index, number, held_bytes);
@@ -138,8 +149,7 @@ impl Set {
             return Err(Fault::UnlinkedData);
         };
         let number = leg.received + 1;
-        leg.received = number;
-        leg.bare = false;
+        leg.count_received(number);
         self.touch(ix, now);
         if number <= self.delivered {
             return Err(Fault::NumberStale);
@@ -212,8 +222,7 @@ impl Set {
             return Err(Fault::UnlinkedData);
         };
         let number = leg.received + 1;
-        leg.received = number;
-        leg.bare = false;
+        leg.count_received(number);
         self.touch(ix, now);
         if number <= self.delivered {
             return Err(Fault::NumberStale);
@@ -362,8 +371,25 @@ impl Set {
         self.before_held < self.delivered
     }
 
-    /// Handles a SWITCH that came on a leg (SEQ-6, and the checks of prop329 §4.2.1). An error changes nothing.
+    /// The common case of [`Set::handle_switch`]: numbers go up, and nothing is wrong. Returns the leg's tag.
     #[inline(always)]
+    pub fn switch_quick(&mut self, ix: LegIx, now: Nanos, switch: Switch) -> Option<u64> {
+        let leg = self.legs.get_mut(usize::from(ix))?;
+        if !leg.state.is_linked() || leg.bare || switch.delta == 0 {
+            return None;
+        }
+        let received = leg.received + u64::from(switch.delta);
+        if received > limits::NUMBER_MAX || received > self.delivered + u64::from(self.terms.switch_ahead_max) {
+            return None;
+        }
+        leg.count_switch(received);
+        let tag = leg.tag;
+        self.switches_received += 1;
+        self.touch(ix, now);
+        Some(tag)
+    }
+
+    /// Handles a SWITCH that came on a leg (SEQ-6, and the checks of prop329 §4.2.1). An error changes nothing.
     pub fn handle_switch(&mut self, ix: LegIx, now: Nanos, switch: Switch) -> Result<(), Fault> {
         let Some(leg) = self.legs.get_mut(usize::from(ix)).filter(|leg| leg.state.is_linked()) else {
             return Err(Fault::UnexpectedSwitch);
@@ -382,20 +408,17 @@ impl Set {
         if received > self.delivered + u64::from(self.terms.switch_ahead_max) {
             return Err(Fault::SwitchTooFar);
         }
-        leg.received = received;
-        leg.bare = true;
-        self.touch(ix, now);
-        if switch.delta == 0 {
-            self.zero_switches += 1;
-        }
+        leg.count_switch(received);
+        self.zero_switches += u32::from(switch.delta == 0);
         self.switches_received += 1;
+        self.touch(ix, now);
         Ok(())
     }
 
     /// Remembers which leg was used last, and when.
     #[inline(always)]
     pub(super) fn touch(&mut self, ix: LegIx, now: Nanos) {
-        self.last_leg = ix;
+        self.last_leg = ix.into();
         self.last_active = now;
     }
 

@@ -116,7 +116,7 @@ impl Set {
             usable: self.usable,
             peer_ux: self.peer_ux.to_wire(),
             primary: key(self.sending().or_else(|| choice::fastest(linked).map(|(index, _)| index))),
-            most_active: key(Some(usize::from(self.last_leg))),
+            most_active: key(Some(self.last_leg as usize)),
             last_active: self.last_active,
             sent: self.highest_sent(),
             delivered: self.delivered,

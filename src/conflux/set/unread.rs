@@ -1,6 +1,6 @@
 //! Messages of legs on other engines that are next in order: they go to the host straight from the link.
 
-use super::{LegIx, Set};
+use super::{InTurn, LegIx, Set};
 use crate::base::Nanos;
 
 impl Set {
@@ -16,14 +16,7 @@ impl Set {
     #[inline(always)]
     pub fn arrive_next(&mut self, ix: LegIx, now: Nanos) -> u64 {
         debug_assert!(self.comes_next(ix));
-        let number = self.delivered + 1;
-        if let Some(leg) = self.legs.get_mut(usize::from(ix)) {
-            leg.received = number;
-            leg.bare = false;
-        }
-        self.delivered = number;
-        self.touch(ix, now);
-        number
+        self.arrive_in_turn(InTurn { ix, number: self.delivered + 1 }, now)
     }
 
     /// True when no READY mark is in the instruction queue. The caller puts it there.

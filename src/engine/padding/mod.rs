@@ -8,7 +8,7 @@ use crate::base::time::NEVER;
 use crate::base::{Id, Nanos};
 use crate::conflux::Role;
 use crate::engine::out::insn::Queued;
-use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, NO_HOP};
+use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Plain};
 use crate::message::Lane;
 use crate::padding::{Answer, Machines, Nobody, Outside, Pad, PadderStats, PadderTerms, Padding, PaddingEffect};
 use crate::reactor::{Controller, Side};
@@ -271,7 +271,7 @@ impl Engine {
         let Some(circuit) = self.circuits.get_mut(id) else { return Err(Misuse::StaleId.into()) };
         let pace = self.padding.pace;
         let (asks, outbox_max) = (circuit.config.flags.has(CircuitFlags::OWN_QUEUE), circuit.held_sends_max());
-        circuit.config.plain_hop = NO_HOP;
+        circuit.config.plain = Plain::NONE;
         Ok(circuit.padding.get_or_insert_with(|| Box::new(Padding::new(asks, outbox_max, pace))))
     }
 

@@ -18,21 +18,30 @@ pub(super) struct Arrived {
     pub tag: u64,
 }
 
-/// The first step on a circuit that is no leg.
-#[inline(always)]
-fn receive_on_no_leg(circuit: &mut Circuit, id: Id, message: &impl Fields) -> Step {
-    if message.command() != Command::DATA {
+/// The first step for DATA of a stream on a circuit that is no leg.
+#[cold]
+fn receive_on_no_leg(circuit: &mut Circuit, id: Id) -> Step {
+    if circuit.place != Place::Alone {
         return Step::Other;
     }
-    let is_plain = circuit.place == Place::Alone && u16::from(message.hop()) == circuit.config.plain_hop;
-    if is_plain && message.stream_id() != 0 {
-        circuit.config.flags.add(CircuitFlags::STREAMS);
-        return Step::Done(Verdict::of(VerdictKind::Deliver, id, circuit.config.tag));
-    }
-    if circuit.reactor.is_some() {
-        Step::Run
-    } else {
-        Step::Other
+    circuit.config.flags.add(CircuitFlags::STREAMS);
+    Step::Done(Verdict::of(VerdictKind::Deliver, id, circuit.config.tag))
+}
+
+/// The first step for what is not DATA of a stream from the plain hop.
+#[inline(always)]
+fn step_unusual(circuit: &Circuit, message: &impl Fields) -> Step {
+    // Nearly all are DATA: others are looked up in the table of commands by the second step.
+    match circuit.place {
+        _ if message.command() == Command::DATA && circuit.reactor.is_some() => Step::Run,
+        Place::Leg { set, ix }
+            if message.command() == Command::CONFLUX_SWITCH
+                && message.stream_id() == 0
+                && circuit.config.plain.is(message.hop()) =>
+        {
+            Step::Switch(LegSeat { set, ix })
+        }
+        _ => Step::Other,
     }
 }
 
@@ -62,22 +71,13 @@ impl Engine {
     #[inline(always)]
     pub fn receive_entered<const WATCHED: bool>(&mut self, now: Nanos, id: Id, message: &impl Fields) -> Step {
         let Some(circuit) = self.circuits.get_mut(id) else { return Step::Other };
+        if !circuit.config.plain.is_data(message) || message.stream_id() == 0 {
+            return step_unusual(circuit, message);
+        }
         let Place::Leg { set, ix } = circuit.place else {
-            return receive_on_no_leg(circuit, id, message);
+            return receive_on_no_leg(circuit, id);
         };
-        // Nearly all are DATA: others are looked up in the table of commands by the second step.
-        if message.command() != Command::DATA {
-            let is_switch = message.command() == Command::CONFLUX_SWITCH && message.stream_id() == 0;
-            let is_plain = u16::from(message.hop()) == circuit.config.plain_hop;
-            return if is_switch && is_plain { Step::Switch(LegSeat { set, ix }) } else { Step::Other };
-        }
-        if u16::from(message.hop()) != circuit.config.plain_hop {
-            return if circuit.reactor.is_some() { Step::Run } else { Step::Other };
-        }
-        if message.stream_id() == 0 {
-            return Step::Other;
-        }
-        match self.sets.living_mut(set).and_then(|state| state.arrive_quick(ix, now)) {
+        match self.sets.living_mut(set).and_then(|state| state.arrive_first(ix, now)) {
             Some((number, tag)) => {
                 if WATCHED && self.wants(Class::Messages) {
                     self.note_in_order_here(set, id, number, Command::DATA);
@@ -92,7 +92,7 @@ impl Engine {
     /// [`Controller::arrive_quick`].
     #[inline(always)]
     pub fn same_leg(&mut self, id: Id, hop: u8) -> Option<(&mut Controller, LegIx)> {
-        let circuit = self.circuits.get(id).filter(|circuit| circuit.config.plain_hop == hop.into())?;
+        let circuit = self.circuits.get(id).filter(|circuit| circuit.config.plain.is(hop))?;
         let (set, ix) = circuit.place.leg()?;
         Some((self.sets.living_mut(set)?, ix))
     }
@@ -108,12 +108,21 @@ impl Engine {
         answer: impl FnOnce(&Verdict),
     ) -> Option<()> {
         let (now, LegSeat { set, ix }) = (self.time.clock.latest(), seat);
+        let state = self.sets.living_mut(set)?;
+        // The first step looks at the first two legs only.
+        if let Some((number, tag)) = state.arrive_rest(ix, now) {
+            answer(&Verdict { number, ..Verdict::of(VerdictKind::Deliver, id, tag) });
+            if WATCHED && self.wants(Class::Messages) {
+                self.note_in_order_here(set, id, number, message.command);
+            }
+            return Some(());
+        }
         let mut held = 0;
         let told = |number, tag| {
             held = number;
             answer(&Verdict { number, ..Verdict::of(VerdictKind::Held, id, tag) });
         };
-        self.sets.living_mut(set)?.hold_quick(ix, now, message, &mut self.held.store, told)?;
+        state.hold_quick(ix, now, message, &mut self.held.store, told)?;
         if WATCHED && self.wants(Class::Messages) {
             self.note_arrival(set, id, Arrival::Held(held), message);
         }
@@ -128,11 +137,15 @@ impl Engine {
         seat: LegSeat,
         switch: Switch,
     ) -> Option<Verdict> {
-        self.take_switch::<WATCHED>(id, seat, switch).ok()?.ok()
+        let (now, LegSeat { set, ix }) = (self.time.clock.latest(), seat);
+        let tag = self.sets.living_mut(set)?.switch_quick(ix, now, switch)?;
+        if WATCHED && self.wants(Class::Messages) {
+            self.note_switch_received(set, ix, switch);
+        }
+        Some(Verdict::of(VerdictKind::Consumed, id, tag))
     }
 
     /// Takes a SWITCH on a leg. A fault changes nothing.
-    #[inline(always)]
     fn take_switch<const WATCHED: bool>(
         &mut self,
         id: Id,

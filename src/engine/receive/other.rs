@@ -38,7 +38,7 @@ impl Engine {
         }
         let (command, stream_id) = (message.command(), message.stream_id());
         let circuit = self.circuits.get_mut(id)?;
-        if circuit.config.plain_hop != message.hop().into() || !command.is_multiplexed() {
+        if !circuit.config.plain.is(message.hop()) || !command.is_multiplexed() {
             return None;
         }
         let verdict = Verdict::of(VerdictKind::Deliver, id, circuit.config.tag);
@@ -79,7 +79,8 @@ impl Engine {
             // Perhaps only what was due kept the first two steps from taking the message.
             match self.receive_entered::<true>(now, id, message) {
                 Step::Done(verdict) => return Ok(verdict),
-                Step::OnLeg(_) | Step::Switch(_) => return self.receive_on_leg::<true>(id, message),
+                Step::OnLeg(_) => return self.receive_sequenced(id, message, true),
+                Step::Switch(_) => return self.receive_on_leg::<true>(id, message),
                 Step::Run | Step::Watched | Step::DataOnLeg | Step::Other => {}
             }
         }

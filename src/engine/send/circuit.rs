@@ -4,7 +4,7 @@ use crate::base::{Id, Nanos};
 use crate::conflux::Role;
 use crate::engine::out::detail::HELD_ENOUGH;
 use crate::engine::slot::Kept;
-use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Verdict, VerdictKind, NO_HOP};
+use crate::engine::{Blocked, Circuit, CircuitFlags, Engine, Error, Misuse, Place, Plain, Verdict, VerdictKind};
 use crate::message::Head;
 use crate::padding::Admission;
 use crate::reactor::Side;
@@ -48,12 +48,12 @@ impl Engine {
             return None;
         }
         let circuit = self.circuits.get_mut(id)?;
-        let Kept { hops, plain_hop, tag, .. } = circuit.config;
+        let Kept { hops, plain, tag, .. } = circuit.config;
         if circuit.place != Place::Alone {
             return None;
         }
         // Most messages go to the last hop.
-        if plain_hop != head.hop.into() && (plain_hop == NO_HOP || !hops.has(head.hop)) {
+        if !plain.is(head.hop) && (plain == Plain::NONE || !hops.has(head.hop)) {
             return None;
         }
         circuit.note_stream(head.command, head.stream_id);

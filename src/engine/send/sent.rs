@@ -2,7 +2,7 @@
 
 use crate::base::{Id, Nanos};
 use crate::conflux::LegIx;
-use crate::engine::slot::{Circuit, Place, NO_HOP};
+use crate::engine::slot::{Circuit, Place, Plain};
 use crate::engine::{Blocked, CircuitFlags, Engine, Error, Misuse, Verdict};
 use crate::event::Class;
 use crate::padding::Nobody;
@@ -25,7 +25,7 @@ impl Engine {
             return None;
         }
         let circuit = self.circuits.get_mut(id)?;
-        if u16::from(hop) != circuit.config.plain_hop {
+        if !circuit.config.plain.is(hop) {
             return None;
         }
         match circuit.place {
@@ -59,7 +59,7 @@ impl Engine {
         if !circuit.config.hops.reach(hop) {
             return Err(self.invalid("the circuit has no such hop to send to"));
         }
-        let is_plain = circuit.config.plain_hop != NO_HOP;
+        let is_plain = circuit.config.plain != Plain::NONE;
         if !is_plain && circuit.runs_streams() && (command.traits() & STREAM_NEEDED != 0 || is_sequenced(command)) {
             // Not past the streams that circflow runs.
             return Err(Misuse::IsRun.into());

@@ -92,19 +92,19 @@ fn growth(config: &circflow_extension_config) -> Result<Growth, Why> {
     if config.reserved != 0 {
         return Err("a reserved field of an extension is not zero");
     }
-    if config.flags & !CircuitFlags::LAST_HOP.0 != 0 {
+    if config.flags & !u32::from(CircuitFlags::LAST_HOP.0) != 0 {
         return Err("an extension has a flag that is not about the last hop");
     }
     Ok(Growth {
         length: config.hops,
         join: config.join_point,
-        flags: CircuitFlags(config.flags),
+        flags: CircuitFlags(config.flags as u16),
         class: known_class(config.path_class)?,
         sendme_inc: config.sendme_inc,
     })
 }
 
-const _: () = assert!(CircuitFlags::LAST_HOP.0 == CIRCFLOW_CIRCUIT_VEGAS | CIRCFLOW_CIRCUIT_SERVICE);
+const _: () = assert!(CircuitFlags::LAST_HOP.0 as u32 == CIRCFLOW_CIRCUIT_VEGAS | CIRCFLOW_CIRCUIT_SERVICE);
 
 fn config_defaults() -> circflow_extension_config {
     circflow_extension_config {

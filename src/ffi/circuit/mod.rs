@@ -255,22 +255,22 @@ pub(super) fn circuit_config(config: &circflow_circuit_config) -> Result<Circuit
 }
 
 pub(super) fn known_flags(flags: u32) -> Result<CircuitFlags, Why> {
-    if flags & !CircuitFlags::ALL.0 != 0 {
+    if flags & !u32::from(CircuitFlags::ALL.0) != 0 {
         return Err("a circuit has an unknown flag");
     }
-    Ok(CircuitFlags(flags))
+    Ok(CircuitFlags(flags as u16))
 }
 
 // The flags of C are those of the engine.
 const _: () = assert!(
-    CIRCFLOW_CIRCUIT_VEGAS == CircuitFlags::VEGAS.0
-        && CIRCFLOW_CIRCUIT_STREAMS == CircuitFlags::STREAMS.0
-        && CIRCFLOW_CIRCUIT_EXTENDED == CircuitFlags::EXTENDED.0
-        && CIRCFLOW_CIRCUIT_LEAKY_PIPE == CircuitFlags::LEAKY_PIPE.0
-        && CIRCFLOW_CIRCUIT_OTHER_PADDER == CircuitFlags::OTHER_PADDER.0
-        && CIRCFLOW_CIRCUIT_OWN_QUEUE == CircuitFlags::OWN_QUEUE.0
-        && CIRCFLOW_CIRCUIT_REACTOR == CircuitFlags::REACTOR.0
-        && CIRCFLOW_CIRCUIT_SERVICE == CircuitFlags::SERVICE.0
+    CIRCFLOW_CIRCUIT_VEGAS == CircuitFlags::VEGAS.0 as u32
+        && CIRCFLOW_CIRCUIT_STREAMS == CircuitFlags::STREAMS.0 as u32
+        && CIRCFLOW_CIRCUIT_EXTENDED == CircuitFlags::EXTENDED.0 as u32
+        && CIRCFLOW_CIRCUIT_LEAKY_PIPE == CircuitFlags::LEAKY_PIPE.0 as u32
+        && CIRCFLOW_CIRCUIT_OTHER_PADDER == CircuitFlags::OTHER_PADDER.0 as u32
+        && CIRCFLOW_CIRCUIT_OWN_QUEUE == CircuitFlags::OWN_QUEUE.0 as u32
+        && CIRCFLOW_CIRCUIT_REACTOR == CircuitFlags::REACTOR.0 as u32
+        && CIRCFLOW_CIRCUIT_SERVICE == CircuitFlags::SERVICE.0 as u32
 );
 
 fn config_defaults() -> circflow_circuit_config {

@@ -288,14 +288,14 @@ impl<const WATCHED: bool> Receiving for Received<'_, WATCHED> {
     fn early(self, seat: LegSeat) -> circflow_status {
         let Received { engine, circuit, message, verdict_out, .. } = self;
         // SAFETY: see above.
-        unsafe { receive_early::<WATCHED>(engine, circuit, message, verdict_out, seat.set, seat.ix) }
+        unsafe { receive_early::<WATCHED>(engine, circuit, message, verdict_out, seat.set, seat.ix.into()) }
     }
 
     #[inline(always)]
     fn switch(self, seat: LegSeat) -> circflow_status {
         let Received { engine, circuit, message, verdict_out, .. } = self;
         // SAFETY: see above.
-        unsafe { receive_switch::<WATCHED>(engine, circuit, message, verdict_out, seat.set, seat.ix) }
+        unsafe { receive_switch::<WATCHED>(engine, circuit, message, verdict_out, seat.set, seat.ix.into()) }
     }
 
     #[inline(always)]
@@ -419,9 +419,10 @@ macro_rules! step_on_leg {
             message: &circflow_message,
             verdict_out: *mut circflow_verdict,
             set: Id,
-            ix: LegIx,
+            ix: u32,
         ) -> circflow_status {
-            $step(Received::<WATCHED> { engine, now_ns: 0, circuit, message, verdict_out }, LegSeat { set, ix })
+            let seat = LegSeat { set, ix: ix as LegIx };
+            $step(Received::<WATCHED> { engine, now_ns: 0, circuit, message, verdict_out }, seat)
         }
     };
 }
