@@ -18,6 +18,7 @@ const HOUR: u64 = 3_600_000 * MS;
 
 /// Two engines; the set of the end that answers lives on the first, and has a leg on each.
 struct Pair {
+    hub: EngineHub,
     engines: Vec<Engine>,
     legs: [Id; 2],
     set: Id,
@@ -37,7 +38,7 @@ impl Pair {
             engine
         };
         let engines = [1, 2].map(begin).into();
-        let mut pair = Pair { engines, legs: [Id::NONE; 2], set: Id::NONE, stream: Id::NONE, now: 1000 * MS };
+        let mut pair = Pair { hub, engines, legs: [Id::NONE; 2], set: Id::NONE, stream: Id::NONE, now: 1000 * MS };
         let link = Link { nonce: Nonce::new([0x77; 32]), last_sent: 0, last_received: 0, ux: Ux::HighThroughput };
         for at in 0..2 {
             pair.legs[at] = pair.engines[at].open_circuit(pair.now, like(at as u64)).unwrap();
@@ -228,8 +229,9 @@ impl Back {
     }
 }
 
-/// Sends by chance on both legs, with the host of the leg's engine in any state of its drain.
-fn back_by_chance(seed: u64, way: Way) -> [Sent; 2] {
+/// Sends by chance on both legs, with the host of the leg's engine in any state of its drain. `fills`: the link may be
+/// full, and then there is room at other times on other ways.
+fn back_by_chance(seed: u64, way: Way, fills: bool) -> [Sent; 2] {
     let (mut rng, mut switches, mut back) = (Rng::new(seed), Rng::new(seed ^ 1), Back::new());
     back.pad(way == Way::Long);
     back.record(way == Way::Long);
@@ -251,18 +253,17 @@ fn back_by_chance(seed: u64, way: Way) -> [Sent; 2] {
             _ => {
                 let (len, token) = (1 + rng.below(498) as usize, rng.once_in(4));
                 count += u8::from(count < 200 && back.send(count, len, token));
-                if count % 40 == 0 {
-                    // The link never fills up, as then there would be room at other times.
+                if count % 40 == 0 && !fills {
                     back.pair.engines[1].tick(back.pair.now);
                     back.take(1, 1000);
                 }
             }
         }
-        if way == Way::Mixed && switches.once_in(8) {
+        if way == Way::Mixed && switches.once_in(3) {
             back.pad(switches.once_in(2));
             back.record(switches.once_in(2));
         }
-        common::check_books(None, back.pair.engines.iter());
+        common::check_books(Some(&back.pair.hub), back.pair.engines.iter());
     }
     for _ in 0..4 {
         back.pair.now += MS;
@@ -284,9 +285,11 @@ fn back_by_chance(seed: u64, way: Way) -> [Sent; 2] {
 fn the_short_way_back_does_what_the_long_ones_do() {
     let mut crossed = 0;
     for seed in 0..150 {
-        let short = back_by_chance(seed, Way::Short);
-        assert!(short == back_by_chance(seed, Way::Long), "seed {seed}");
-        assert!(short == back_by_chance(seed, Way::Mixed), "seed {seed}, mixed");
+        let short = back_by_chance(seed, Way::Short, false);
+        assert!(short == back_by_chance(seed, Way::Long, false), "seed {seed}");
+        assert!(short == back_by_chance(seed, Way::Mixed, false), "seed {seed}, mixed");
+        back_by_chance(seed, Way::Short, true);
+        back_by_chance(seed, Way::Mixed, true);
         crossed += short[1].len();
     }
     assert!(crossed > 150 * 40, "{crossed}");

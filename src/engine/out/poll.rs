@@ -248,14 +248,10 @@ impl Engine {
                         Err(TooSmall) => return Err(Error::TOO_SMALL),
                     }
                 }
-                &mut Queued::FromHome { circuit } => {
-                    let mut taken = None;
-                    if self.take_from_home(circuit, &mut buffer, &mut taken).map_err(|TooSmall| Error::TOO_SMALL)? {
-                        return Ok(taken);
-                    }
-                    self.end_home_turn(circuit);
-                    continue;
-                }
+                &mut Queued::FromHome { circuit } => match self.take_turn_of_home(circuit, buffer)? {
+                    None => continue,
+                    instruction => return Ok(instruction),
+                },
                 &mut Queued::LinkedAway { circuit } => match self.take_linked_away(circuit, buffer)? {
                     None => continue,
                     instruction => return Ok(instruction),

@@ -1,5 +1,6 @@
 //! Sending: the order of its steps, which stands here and nowhere else. First the quick way, then the one to another
-//! engine, then a choice made anew, then the long way; a message that may not go now is held, and its body is read then.
+//! engine, then a choice made anew, then the long way. A message that may not go now is held, and its body is read only
+//! then, or when it goes to another engine.
 
 mod circuit;
 mod hold;

@@ -1,4 +1,4 @@
-//! Messages that go straight from the link to the host, so that they are never held, and their bodies never copied here.
+//! Messages that go straight from the link to the host, so that they are never held, and their bodies never copied.
 //! One of a leg elsewhere that is next in its set stays in the link until the set's READY mark has its turn. One of a
 //! set elsewhere stays there until the turn of the leg's own mark. Nothing else reads that link before: so what was
 //! read earlier, and waits in the queue, is never overtaken.
@@ -7,7 +7,7 @@ use crate::base::{Id, Nanos};
 use crate::engine::out::insn::{Instruction, Queued, Released, Taker, What};
 use crate::engine::spread::leg_side::note_in;
 use crate::engine::spread::message::{cost_with, Down, Up};
-use crate::engine::{Circuit, Engine};
+use crate::engine::{Circuit, Engine, Error};
 use crate::event::Class;
 use crate::hub::Buffer;
 use crate::message::{Bodies, Delivery, TooSmall};
@@ -206,6 +206,19 @@ impl Engine {
             away.unread = false;
             self.read_home_link(id);
         }
+    }
+
+    /// [`Engine::take_from_home`] for the mark that is first in the queue, which goes when nothing more goes straight.
+    pub(in crate::engine) fn take_turn_of_home(
+        &mut self,
+        id: Id,
+        mut buffer: &mut [u8],
+    ) -> Result<Option<Instruction>, Error> {
+        let mut taken = None;
+        if !self.take_from_home(id, &mut buffer, &mut taken).map_err(|TooSmall| Error::TOO_SMALL)? {
+            self.end_home_turn(id);
+        }
+        Ok(taken)
     }
 
     /// Takes the next message of a set elsewhere from the link, or first its SWITCH. True when `taker` has it. False,
