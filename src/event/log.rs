@@ -206,18 +206,18 @@ const FIELDS: usize = {
 };
 
 /// What a line says. Its message is the kind's sentence, with the reason in words.
-pub(super) struct Line {
+pub(super) struct LogLine {
     sentence: &'static str,
     reason: Option<&'static str>,
     /// The kind's fields, and some that mean nothing.
     pub told: [Told; FIELDS],
 }
 
-impl Line {
+impl LogLine {
     /// Reads the fields as they stand in a record: one code for all kinds.
-    pub fn new(kind: &Kind, fields: &[u8; FIELDS_MAX], names: &Names) -> Line {
+    pub fn new(kind: &Kind, fields: &[u8; FIELDS_MAX], names: &Names) -> LogLine {
         let told = [const { Told::Number(0) }; FIELDS];
-        let mut line = Line { sentence: kind.sentence(), reason: None, told };
+        let mut line = LogLine { sentence: kind.sentence(), reason: None, told };
         let mut rest = fields.as_slice();
         for (field, told) in kind.fields.iter().zip(&mut line.told) {
             let Some((bytes, others)) = rest.split_at_checked(usize::from(field.width)) else { break };
@@ -236,7 +236,7 @@ impl Line {
     }
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for LogLine {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason {
             Some(reason) => write!(to, "{} ({reason})", self.sentence),

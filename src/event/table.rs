@@ -1,6 +1,6 @@
 //! The table of events. A line is all that a new kind needs here; `docs/events.md` has a row for it.
 
-use super::log::{Line, Names};
+use super::log::{LogLine, Names};
 use super::record::{Field, Put};
 use crate::base::{Id, Nanos};
 
@@ -167,7 +167,7 @@ macro_rules! events {
                 let Some(kind) = KINDS.get(self.index()) else { return };
                 let mut fields = [0; super::record::FIELDS_MAX];
                 self.put(&mut fields);
-                let line = Line::new(kind, &fields, names);
+                let line = LogLine::new(kind, &fields, names);
                 match self {
                     $(Event::$name { .. } => {
                         const LEVEL: tracing::Level = Level::$level.severity();
