@@ -9,15 +9,17 @@ use crate::wire::conflux::Nonce;
 use siphasher::sip::SipHasher24;
 use std::fmt;
 use std::hash::Hasher;
+use std::num::NonZeroU64;
 
 /// Sets by role and nonce, each with an entry of type `E`. One process can be client and exit.
 pub struct Manager<E = ()> {
     key: [u8; 16],
-    sets: Hashed<(Role, Id), E>,
+    sets: Hashed<NonZeroU64, E>,
 }
 
-/// Key of a set in a [`Manager`]: the hash of its nonce, its role, its id.
-pub type SetKey = (u64, (Role, Id));
+/// Key of a set in a [`Manager`]: the hash of its nonce and its role, and its id. (An id is never 0, so a vacant place
+/// needs no mark.)
+pub type SetKey = (u64, NonZeroU64);
 
 /// Shows the number of sets, and not the secret key.
 impl<E> fmt::Debug for Manager<E> {
@@ -59,20 +61,21 @@ impl<E> Manager<E> {
 
     /// Sets whose nonce has the same hash, nearly always at most one. The caller compares the nonces.
     pub fn candidates(&self, role: Role, nonce: &Nonce) -> impl Iterator<Item = (Id, &E)> {
-        let hash = self.hash(nonce);
-        let from = self.sets.from((hash, (role, Id(0))));
-        from.take_while(move |((of, (as_role, _)), _)| (*of, *as_role) == (hash, role))
-            .map(|((_, (_, set)), entry)| (set, entry))
+        let hash = self.hash(role, nonce);
+        let from = self.sets.from((hash, NonZeroU64::MIN));
+        from.take_while(move |((of, _), _)| *of == hash).map(|((_, set), entry)| (Id(set.get()), entry))
     }
 
     /// Remembers a set with an entry.
     pub fn insert_with(&mut self, role: Role, nonce: &Nonce, set: Id, entry: E) {
-        self.sets.insert((self.hash(nonce), (role, set)), entry);
+        if let Some(set) = NonZeroU64::new(set.0) {
+            self.sets.insert((self.hash(role, nonce), set), entry);
+        }
     }
 
     /// Forgets a set: its nonce is free from now on.
     pub fn remove(&mut self, role: Role, nonce: &Nonce, set: Id) -> Option<E> {
-        self.sets.remove((self.hash(nonce), (role, set)))
+        self.sets.remove((self.hash(role, nonce), NonZeroU64::new(set.0)?))
     }
 
     /// One step of a walk over all sets: looks at up to `most` sets behind `after`, and moves the entries for which
@@ -84,7 +87,7 @@ impl<E> Manager<E> {
         over: impl Fn(&E) -> bool,
         out: &mut Vec<E>,
     ) -> Option<SetKey> {
-        let from = after.unwrap_or((0, (Role::Client, Id(0))));
+        let from = after.unwrap_or((0, NonZeroU64::MIN));
         let behind = self.sets.from(from).filter(|&(key, _)| Some(key) != after);
         let mut seen: Vec<(SetKey, bool)> = behind.take(most + 1).map(|(key, entry)| (key, over(entry))).collect();
         let more = seen.len() > most;
@@ -93,9 +96,10 @@ impl<E> Manager<E> {
         seen.last().filter(|_| more).map(|&(key, _)| key)
     }
 
-    fn hash(&self, nonce: &Nonce) -> u64 {
+    /// The hash of a nonce, whose last bit is the role: so sets of two roles never have the same.
+    fn hash(&self, role: Role, nonce: &Nonce) -> u64 {
         let mut hasher = SipHasher24::new_with_key(&self.key);
         hasher.write(nonce.as_bytes());
-        hasher.finish()
+        hasher.finish() & !1 | u64::from(role == Role::Exit)
     }
 }

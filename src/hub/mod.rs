@@ -321,14 +321,14 @@ mod tests {
         let of = |set: u64| Nonce::new(std::array::from_fn(|at| (set >> (8 * (at % 8))) as u8));
         for set in 0..sets {
             let port = if set % 3 == 0 { &b } else { &a };
-            assert!(matches!(port.claim(Role::Exit, &of(set), Id(set)), Claim::Ours));
+            assert!(matches!(port.claim(Role::Exit, &of(set), Id(set + 1)), Claim::Ours));
         }
         let Claim::Home(stale) = b.claim(Role::Exit, &of(1), Id(9999)) else { panic!() };
         drop(a);
         assert_eq!(hub.claims() as u64, sets.div_ceil(3));
-        assert!((0..sets).all(|set| match b.claim(Role::Exit, &of(set), Id(set)) {
+        assert!((0..sets).all(|set| match b.claim(Role::Exit, &of(set), Id(set + 1)) {
             Claim::Ours => set % 3 != 0,
-            Claim::Home(home) => set % 3 == 0 && home.set == Id(set),
+            Claim::Home(home) => set % 3 == 0 && home.set == Id(set + 1),
         }));
         let _namesake = join(&hub, 1);
         assert_eq!(b.join(&stale, "", Id(5)).err(), Some(JoinError::Gone), "not even under the same tag");
