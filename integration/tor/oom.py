@@ -27,8 +27,6 @@ SOME = 256 << 10          # what each leg has carried when one of them is stoppe
 PROBE = 1 << 16
 HELD_MIN = (64 << 20) // 5  # with less, tor's handler does not ask conflux
 MEMORY_MIB = 250
-# An exit with circflow sends one message to its stream before its turn, and then closes the stream.
-EXPECTED_TO_FAIL = ["circflow"]
 TORRC = {
     "auth": ["__DisablePredictedCircuits 1"],
     "middle": ["__DisablePredictedCircuits 1"],
@@ -101,8 +99,7 @@ def go(net, exits, server, content):
         raise network.Failure(f"conflux kept {held[1]} bytes: {row}")
     if row["exit's peak MiB"] > MEMORY_MIB:
         raise network.Failure(f"{exit_.name} had more than {MEMORY_MIB} MiB: {row}")
-    row["wrong bytes"] = len(server.wrong)
-    if upload.failure is None or (server.wrong and exits not in EXPECTED_TO_FAIL):
+    if upload.failure is None or server.wrong:
         raise network.Failure(f"the upload ended with {upload.failure!r}, wrong bytes: {server.wrong}")
     if exits == "circflow":
         network.wait_for(f"{exit_.name} to hold no byte", network.END_WAIT, lambda: not churn.Left(exit_).bytes)

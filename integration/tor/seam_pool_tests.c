@@ -932,6 +932,8 @@ lose_first_leg(bool is_client, uint64_t inflight, bool all_close)
   if (all_close) {
     tt_assert(is_closed_for(leg1, END_CIRC_REASON_FINISHED));
     tt_int_op(digest256map_size(get_linked_pool(is_client)), OP_EQ, 0);
+    /* The message that tor closed it for has no turn any more. */
+    tt_assert(leg0->conflux && leg0->conflux == leg1->conflux);
   } else {
     tt_assert(!leg1->marked_for_close);
     tt_ptr_op(leg0->conflux, OP_EQ, NULL);
@@ -1172,6 +1174,7 @@ test_oom_sets(void *arg)
 {
   (void) arg;
   set_up();
+  setup_full_capture_of_logs(LOG_WARN);
   tt_assert(launch_new_set(2) && launch_new_set(2) && launch_new_set(2));
   for (int i = 0; i < 6; i++)
     open_leg(i);
@@ -1183,6 +1186,12 @@ test_oom_sets(void *arg)
   tt_u64_op(conflux_handle_oom(1), OP_EQ, 5 * one);
   tt_assert(is_closed_for(exit_of(2), END_CIRC_REASON_RESOURCELIMIT));
   tt_assert(is_closed_for(exit_of(3), END_CIRC_REASON_RESOURCELIMIT));
+  /* Tor may be in the middle of a message of either: it has no turn any more. */
+  for (int i = 2; i <= 3; i++) {
+    tt_assert(exit_of(i)->conflux);
+    tt_assert(!arrive_data(exit_of(i), 100));
+  }
+  expect_no_log_msg_containing("no leg");
   tt_assert(!client(0)->marked_for_close && !client(2)->marked_for_close);
   tt_u64_op(conflux_handle_oom(3 * (size_t) one + 1), OP_EQ, 5 * one);
   tt_assert(is_closed_for(client(1), END_CIRC_REASON_RESOURCELIMIT));
@@ -1192,6 +1201,7 @@ test_oom_sets(void *arg)
   tt_u64_op(conflux_handle_oom(1), OP_EQ, 0);
   tt_assert(!client(4)->marked_for_close && !exit_of(4)->marked_for_close);
  done:
+  teardown_capture_of_logs();
   tear_down();
 }
 

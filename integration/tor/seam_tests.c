@@ -593,7 +593,6 @@ test_cut_short(void *arg)
   /* Tor's loop goes on asking, also when the circuit is no leg any more. */
   lose_leg(0);
   TO_CIRCUIT(circs[0])->marked_for_close = 0;
-  tt_ptr_op(TO_CIRCUIT(circs[0])->conflux, OP_EQ, NULL);
   tt_u64_op(take(0), OP_EQ, 0);
  done:
   tear_down();

@@ -403,6 +403,9 @@ conflux_note_cell_sent(conflux_t *cfx, circuit_t *circ, uint8_t relay_command)
 static void
 refuse_arrival(circuit_t *circ, const flow_leg_t *leg)
 {
+  /* What comes for a set that ends is left out, without a word. */
+  if (circ->conflux && circ->conflux->in_full_teardown)
+    return;
   log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "Conflux message %s. Closing circuit.",
          leg ? "from another hop than the last" : "on a circuit that is no leg");
   if (!circ->marked_for_close)

@@ -480,7 +480,7 @@ leg_linked(flow_leg_t *leg, const struct circflow_insn *insn)
     set_join_legs(set);
 }
 
-/* Takes a leg out of tor's structs. The circuit keeps its set, and with it the streams, if it was the last. */
+/* Takes a leg out of tor's structs. The circuit keeps its streams, if it was the last. */
 static void
 leg_take_out(flow_leg_t *leg, bool is_freed)
 {
@@ -508,12 +508,8 @@ leg_take_out(flow_leg_t *leg, bool is_freed)
     share_streams(circ, NULL);
   else if (!is_last)
     leave_streams(set, circ);
-  if (is_all && !is_freed) {
-    set->tor.in_full_teardown = true;
-    flow_set_hold(set);
-  } else {
-    circ->conflux = NULL;
-  }
+  set->tor.in_full_teardown |= is_all && !is_freed;
+  circ->conflux = NULL;
 }
 
 /* A leg is no more. circflow judges whether its set can do without it; the others close in here, if not. */
@@ -524,6 +520,8 @@ leg_lost(flow_leg_t *leg, bool is_freed)
   struct circflow_circuit_id id = leg->id;
   /* Tor keeps no other reason of a client's circuit. */
   int reason = leg->tor.circ->marked_for_close_orig_reason;
+  circuit_t *circ = leg->tor.circ;
+  bool was_joined = leg->is_joined;
   struct circflow_set_stats stats;
   flow_set_hold(set);
   log_info(LD_CIRC, "Conflux: a %s has closed (%s), after message %" PRIu64 " sent and %" PRIu64 " received. The set "
@@ -540,6 +538,12 @@ leg_lost(flow_leg_t *leg, bool is_freed)
   flow_went_well(circflow_circuit_gone(flow_engine, flow_now_ns(), id), "leg closed");
   /* The other legs may be closed a moment later only, when flow_run() is at work already. */
   set->tor.in_full_teardown |= set->id.v != 0 && !set_is_alive(set);
+  if (set->tor.in_full_teardown && was_joined && !is_freed) {
+    /* Tor may be in the middle of a message of this circuit, and then asks for its turn. As a leg it has none any more;
+     * on a circuit without a set, the message would go to its stream at once. */
+    circ->conflux = &set->tor;
+    flow_set_hold(set);
+  }
   tor_free(leg);
   flow_run();
   flow_set_release(set);
