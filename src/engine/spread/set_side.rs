@@ -223,8 +223,8 @@ impl Engine {
         while self.read_on(id, now) {}
     }
 
-    /// Reads the link of a leg whose set is about to end, as far as there is room, up to the first fault. Nobody hears of
-    /// that fault, and no other set makes room: the set has its reason to end already.
+    /// Reads the link of a leg whose set is about to end, as far as there is room, up to the first fault. Nobody hears
+    /// of that fault, and no other set makes room: the set has its reason to end already.
     pub(super) fn read_leg_before_end(&mut self, id: Id, now: Nanos) {
         while self.has_room_for_next(id) && self.read_item(id, now) == Ok(true) {}
     }
