@@ -1205,6 +1205,31 @@ test_oom_sets(void *arg)
   tear_down();
 }
 
+/* What tor's handler is told is what the account has lost, with what circflow has beyond it for short messages. */
+static void
+test_oom_account(void *arg)
+{
+  (void) arg;
+  set_up();
+  tt_assert(launch_new_set(2) && launch_new_set(2));
+  for (int i = 0; i < 4; i++)
+    open_leg(i);
+  deliver_all();
+  hold(client(1), 2000);
+  hold(client(3), 1000);
+  uint64_t before = conflux_get_total_bytes_allocation();
+  size_t freed = conflux_handle_oom(1);
+  tt_assert(client(1)->marked_for_close && !client(3)->marked_for_close);
+  uint64_t left = conflux_get_total_bytes_allocation();
+  tt_u64_op(left, OP_GT, before / 4);
+  tt_u64_op(left, OP_LT, before / 2);
+  tt_u64_op(freed, OP_EQ, before - left);
+  tt_u64_op(conflux_handle_oom(1), OP_EQ, left);
+  tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
+ done:
+  tear_down();
+}
+
 /* ---- Launching ahead ---- */
 
 static consensus_path_type_t path_type;
@@ -2668,7 +2693,7 @@ struct testcase_t conflux_pool_tests[] = {
   ONE(sending_leg_lost), ONE(closed_in_switch), ONE(closed_in_handshake), ONE(closed_in_join), ONE(closed_in_launch),
   ONE(due_in_launch), ONE(switched_off), ONE(revived), ONE(low_limits), ONE(no_ack), ONE(streams_shared),
   ONE(streams_too_early),
-  ONE(chosen_leg_lost), ONE(closed_by_tor), ONE(client_messages), ONE(oom_sets), ONE(ahead), ONE(relays_beside),
+  ONE(chosen_leg_lost), ONE(closed_by_tor), ONE(client_messages), ONE(oom_sets), ONE(oom_account), ONE(ahead), ONE(relays_beside),
   ONE(padding), ONE(hold), ONE(hold_lets_out), ONE(hold_padding), ONE(hold_at_exit),
   ONE(hold_exit_lets_out), ONE(hold_at_middle), ONE(hold_in_set), ONE(hold_set_lets_out), ONE(hold_set_is_full),
   ONE(figures), ONE(algorithm_names), ONE(wait_is_over), ONE(asked_in_between), ONE(alarm),

@@ -121,17 +121,15 @@ note_kept(void)
   kept_bytes = is_known && stats.pool_bytes > queued_bytes ? stats.pool_bytes - queued_bytes : 0;
 }
 
-/* Gives back what nobody uses now, and answers how much of that was in tor's account. */
-static size_t
+/* Gives back what nobody uses now. */
+static void
 free_unused(void)
 {
-  uint64_t before = kept_bytes;
   tor_free(spare);
   if (flow_engine)
     (void) circflow_engine_trim(flow_engine, NULL);
-  if (before > 0)
+  if (kept_bytes > 0)
     note_kept();
-  return before > kept_bytes ? (size_t) (before - kept_bytes) : 0;
 }
 
 /* So many messages came or went, and their bytes. Short queues do not count: they come and go with every page. */
@@ -147,7 +145,7 @@ account(flow_set_t *set, int messages, ssize_t bytes)
   if (PREDICT_LIKELY(before / ACCOUNT_STEP == queued_bytes / ACCOUNT_STEP && (queued_bytes > 0 || kept_bytes == 0)))
     return;
   if (queued_bytes == 0)
-    (void) free_unused();
+    free_unused();
   else
     note_kept();
 }
@@ -185,27 +183,39 @@ conflux_clear_ooo_q(conflux_t *cfx)
   log_debug(LD_CIRC, "circflow: queued bytes of all sets %" PRIu64, queued_bytes);
 }
 
+/* What the account has lost since it was so much, and at least what has ended: from inside flow_run(), the memory of
+ * that comes back a moment later only. Never more than there was. */
+static uint64_t
+freed_since(uint64_t before, uint64_t ended)
+{
+  uint64_t left = conflux_get_total_bytes_allocation();
+  return before > left ? MAX(before - left, ended) : ended;
+}
+
 size_t
 conflux_handle_oom(size_t bytes_to_remove)
 {
-  size_t freed = bytes_to_remove > 0 ? free_unused() : 0, count = 0;
+  const uint64_t before = conflux_get_total_bytes_allocation();
+  uint64_t ended = 0, freed = 0;
+  size_t count = 0;
   struct circflow_victim victim;
+  free_unused();
   /* One at a time: the end of a set can end others. */
-  while (flow_engine && freed < bytes_to_remove &&
+  while (flow_engine && (freed = freed_since(before, ended)) < bytes_to_remove &&
          circflow_engine_choose_victims(flow_engine, 1, &victim, 1, &count, NULL) == CIRCFLOW_OK && count > 0) {
     /* What circuits hold for padding is not in tor's account of conflux. */
     if (victim.set.v == 0)
       continue;
     /* Without its queue a set has to end: what waits behind the lost messages could never be delivered. */
     flow_set_t *set = (flow_set_t *) (uintptr_t) victim.tag;
-    freed += set->tor.ooo_q_alloc_cost;
+    ended += set->tor.ooo_q_alloc_cost;
     queue_clear(set);
     flow_set_close(set, END_CIRC_REASON_RESOURCELIMIT);
+    free_unused();
   }
-  freed += free_unused();
-  log_info(LD_CIRC, "Conflux freed %" TOR_PRIuSZ " bytes for the OOM handler; %"
+  log_info(LD_CIRC, "Conflux freed %" PRIu64 " bytes for the OOM handler; %"
            PRIu64 " are left.", freed, queued_bytes);
-  return freed;
+  return (size_t) freed;
 }
 
 /* ---- Tor's numbers ---- */
