@@ -1226,6 +1226,17 @@ test_oom_account(void *arg)
   tt_u64_op(freed, OP_EQ, before - left);
   tt_u64_op(conflux_handle_oom(1), OP_EQ, left);
   tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
+  tear_down();
+
+  /* Tor closes both legs, and adds up what each of them had. */
+  set_up();
+  link_set(2);
+  hold(client(1), 10);
+  uint64_t has = conflux_get_circ_bytes_allocation(client(0));
+  tt_u64_op(has, OP_EQ, conflux_get_total_bytes_allocation() + 10 * sizeof(void *));
+  circuit_mark_for_close(client(1), END_CIRC_REASON_RESOURCELIMIT);
+  tt_assert(client(0)->marked_for_close);
+  tt_u64_op(conflux_get_circ_bytes_allocation(client(0)) + conflux_get_circ_bytes_allocation(client(1)), OP_EQ, has);
  done:
   tear_down();
 }

@@ -156,13 +156,14 @@ conflux_get_total_bytes_allocation(void)
   return queued_bytes + kept_bytes;
 }
 
+/* All circuits of a set that ends name it, and tor's OOM handler adds up what it closes: each has its part. */
 uint64_t
 conflux_get_circ_bytes_allocation(const circuit_t *circ)
 {
-  const conflux_t *cfx = circ->conflux;
-  if (!cfx)
+  if (!circ->conflux)
     return 0;
-  return cfx->ooo_q_alloc_cost + (uint64_t) ((const flow_set_t *) cfx)->n_held * sizeof(void *);
+  const flow_set_t *set = flow_set_of(circ->conflux);
+  return (set->tor.ooo_q_alloc_cost + (uint64_t) set->n_held * sizeof(void *)) / (uint64_t) MAX(set->users, 1);
 }
 
 /* Nothing waits in a set any more: circflow's has ended, or is about to. */
