@@ -391,7 +391,8 @@ conflux_note_cell_sent(conflux_t *cfx, circuit_t *circ, uint8_t relay_command)
   flow_set_t *set = flow_set_of(cfx);
   flow_leg_t *leg = flow_sync_leg(set, circ);
   if (!leg) {
-    log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "A cell went out on a circuit that is no leg any more.");
+    if (!cfx->in_full_teardown)
+      log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "A cell went out on a circuit that is no leg any more.");
     return;
   }
   int32_t status = circflow_circuit_cell_queued(flow_engine, flow_time_ns, leg->id, relay_command,
@@ -410,15 +411,14 @@ conflux_note_cell_sent(conflux_t *cfx, circuit_t *circ, uint8_t relay_command)
 
 /* ---- Receiving ---- */
 
-/* A message came where none may. */
+/* A message came where none may. What comes for a set that ends is left out without a word. */
 static void
-refuse_arrival(circuit_t *circ, const flow_leg_t *leg)
+refuse_arrival(const flow_set_t *set, circuit_t *circ, const flow_leg_t *leg)
 {
-  /* What comes for a set that ends is left out, without a word. */
-  if (circ->conflux && circ->conflux->in_full_teardown)
-    return;
-  log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "Conflux message %s. Closing circuit.",
-         leg ? "from another hop than the last" : "on a circuit that is no leg");
+  if (!set->tor.in_full_teardown)
+    log_fn(LOG_PROTOCOL_WARN, LD_CIRC, "Conflux message %s. Closing circuit.",
+           leg ? "from another hop than the last" : "on a circuit that is no leg");
+  /* Not marked in a set that ends: tor keeps it open, to pad it or to try its path. */
   if (!circ->marked_for_close)
     circuit_mark_for_close(circ, leg ? END_CIRC_REASON_TORPROTOCOL : END_CIRC_REASON_INTERNAL);
 }
@@ -432,7 +432,7 @@ leg_of_arrival(flow_set_t *set, circuit_t *circ, crypt_path_t *layer_hint)
   bool is_end = leg && !leg->is_client && !layer_hint && !circ->n_chan;
   if (PREDICT_LIKELY(is_end || (leg && conflux_validate_source_hop(circ, layer_hint))))
     return leg;
-  refuse_arrival(circ, leg);
+  refuse_arrival(set, circ, leg);
   return NULL;
 }
 
