@@ -1192,6 +1192,25 @@ test_kept_open(void *arg)
   tear_down();
 }
 
+/* Tor keeps a leg, to try its path: its set ends, and its purpose is no set's. */
+static void
+test_path_tried(void *arg)
+{
+  (void) arg;
+  set_up();
+  tor_capture_bugs_(1);
+  link_set(2);
+  hold(client(1), 1);
+  circuit_change_purpose(client(1), CIRCUIT_PURPOSE_PATH_BIAS_TESTING);
+  tt_assert(client(0)->marked_for_close && client(0)->conflux);
+  tt_assert(!client(1)->marked_for_close);
+  tt_assert(!CIRCUIT_IS_CONFLUX(client(1)));
+  tt_int_op(smartlist_len(tor_get_captured_bug_log_()), OP_EQ, 0);
+ done:
+  tor_end_capture_bugs_();
+  tear_down();
+}
+
 /* The longest queue goes first, at whichever end; then as many as it takes. */
 static void
 test_oom_sets(void *arg)
@@ -2729,8 +2748,8 @@ struct testcase_t conflux_pool_tests[] = {
   ONE(sending_leg_lost), ONE(closed_in_switch), ONE(closed_in_handshake), ONE(closed_in_join), ONE(closed_in_launch),
   ONE(due_in_launch), ONE(switched_off), ONE(revived), ONE(low_limits), ONE(no_ack), ONE(streams_shared),
   ONE(streams_too_early),
-  ONE(chosen_leg_lost), ONE(closed_by_tor), ONE(client_messages), ONE(kept_open), ONE(oom_sets), ONE(oom_account),
-  ONE(ahead), ONE(relays_beside),
+  ONE(chosen_leg_lost), ONE(closed_by_tor), ONE(client_messages), ONE(kept_open), ONE(path_tried), ONE(oom_sets),
+  ONE(oom_account), ONE(ahead), ONE(relays_beside),
   ONE(padding), ONE(hold), ONE(hold_lets_out), ONE(hold_padding), ONE(hold_at_exit),
   ONE(hold_exit_lets_out), ONE(hold_at_middle), ONE(hold_in_set), ONE(hold_set_lets_out), ONE(hold_set_is_full),
   ONE(figures), ONE(algorithm_names), ONE(wait_is_over), ONE(asked_in_between), ONE(alarm),

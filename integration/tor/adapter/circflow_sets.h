@@ -52,7 +52,7 @@ struct flow_set_t {
   /* All of its legs, also those that are built, or wait for LINKED, or for the others. */
   smartlist_t *legs;
   /* The set is not freed while functions that are not done yet look at it, or while a circuit points to it that is no
-   * leg any more: the last leg, until it is freed. */
+   * leg any more: each that was one when the set ended, until it is freed. */
   int users;
   /* That is done, and it goes as soon as circflow's set has. */
   bool is_over;

@@ -538,9 +538,11 @@ leg_lost(flow_leg_t *leg, bool is_freed)
   flow_went_well(circflow_circuit_gone(flow_engine, flow_now_ns(), id), "leg closed");
   /* The other legs may be closed a moment later only, when flow_run() is at work already. */
   set->tor.in_full_teardown |= set->id.v != 0 && !set_is_alive(set);
-  if (set->tor.in_full_teardown && was_joined && !is_freed) {
+  bool is_all = smartlist_len(set->legs) == 0;
+  if (set->tor.in_full_teardown && was_joined && !is_freed && (is_all || circ->marked_for_close)) {
     /* Tor may be in the middle of a message of this circuit, and then asks for its turn. As a leg it has none any more;
-     * on a circuit without a set, the message would go to its stream at once. */
+     * on a circuit without a set, the message would go to its stream at once. A circuit that tor keeps for another
+     * purpose (circuit_change_purpose()) must have no set then; the last leg has one, as it has the streams. */
     circ->conflux = &set->tor;
     flow_set_hold(set);
   }
