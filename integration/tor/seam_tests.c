@@ -599,14 +599,13 @@ test_cut_short(void *arg)
   tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
 }
 
-/* Circflow hands messages out many at a time, and tor takes them one by one: much can happen between two. */
+/* Tor takes messages one by one: much can happen between two. */
 static void
 test_taken(void *arg)
 {
   (void) arg;
   set_up(2);
   tt_int_op(receive_switch(1, 1, 4), OP_EQ, 0);
-  /* Short messages and long ones are kept in memory of two kinds. */
   for (uint64_t i = 2; i <= 101; i++)
     tt_assert(!receive(1, i, i % 3 ? 498 : (uint16_t) (8 + i)));
   tt_assert(receive(0, 1, 8));

@@ -124,9 +124,9 @@ def conflux(tree):
     conflux_pool.c and conflux_cell.c of src/core/or, with the same headers.
     circflow decides: numbers, reordering, SWITCH, the leg to send on, the
     handshake, what happens when a leg is lost, and which queue goes when
-    memory is short. Circuits, relays, streams, congestion control and the
-    messages themselves stay tor's, and its structs are written as before,
-    so that nothing else has to know.
+    memory is short. It keeps messages that come early. Circuits, relays,
+    streams and congestion control stay tor's, and its structs are written as
+    before, so that nothing else has to know.
 
     Without the switch the same files as ever are built.
 
