@@ -824,6 +824,9 @@ test_limit(void *arg)
   tear_down();
   tt_u64_op(conflux_get_total_bytes_allocation(), OP_EQ, 0);
  done:
+  /* For the tests that follow, where all run in one process. */
+  smartlist_clear(ns.net_params);
+  conflux_params_new_consensus(&ns);
   smartlist_free(ns.net_params);
   smartlist_free(ns.routerstatus_list);
 }
