@@ -10,7 +10,6 @@
 #include "core/or/or.h"
 
 #include "core/or/circuit_st.h"
-#include "core/or/circuitlist.h"
 #include "core/or/circuituse.h"
 #include "core/or/conflux_cell.h"
 #include "core/or/conflux_params.h"
@@ -184,36 +183,29 @@ conflux_clear_ooo_q(conflux_t *cfx)
   log_debug(LD_CIRC, "circflow: queued bytes of all sets %" PRIu64, queued_bytes);
 }
 
-/* What the account has lost since it was so much, and at least what has ended: from inside flow_run(), the memory of
- * that comes back a moment later only. Never more than there was. */
-static uint64_t
-freed_since(uint64_t before, uint64_t ended)
-{
-  uint64_t left = conflux_get_total_bytes_allocation();
-  return before > left ? MAX(before - left, ended) : ended;
-}
-
 size_t
 conflux_handle_oom(size_t bytes_to_remove)
 {
   const uint64_t before = conflux_get_total_bytes_allocation();
-  uint64_t ended = 0, freed = 0;
-  size_t count = 0;
   struct circflow_victim victim;
+  size_t count = 0;
   free_unused();
+  uint64_t freed = before - MIN(before, conflux_get_total_bytes_allocation());
   /* One at a time: the end of a set can end others. */
-  while (flow_engine && (freed = freed_since(before, ended)) < bytes_to_remove &&
+  while (flow_engine && freed < bytes_to_remove &&
          circflow_engine_choose_victims(flow_engine, 1, &victim, 1, &count, NULL) == CIRCFLOW_OK && count > 0) {
     /* What circuits hold for padding is not in tor's account of conflux. */
     if (victim.set.v == 0)
       continue;
     /* Without its queue a set has to end: what waits behind the lost messages could never be delivered. */
     flow_set_t *set = (flow_set_t *) (uintptr_t) victim.tag;
-    ended += set->tor.ooo_q_alloc_cost;
+    freed += kept_bytes > 0 ? victim.bytes : set->tor.ooo_q_alloc_cost;
     queue_clear(set);
     flow_set_close(set, END_CIRC_REASON_RESOURCELIMIT);
-    free_unused();
   }
+  /* Once for all of them. From inside flow_run() what they held comes back a moment later, so it counts in any case. */
+  free_unused();
+  freed = MIN(before, MAX(freed, before - MIN(before, conflux_get_total_bytes_allocation())));
   log_info(LD_CIRC, "Conflux freed %" PRIu64 " bytes for the OOM handler; %"
            PRIu64 " are left.", freed, queued_bytes);
   return (size_t) freed;
