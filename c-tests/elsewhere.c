@@ -568,6 +568,57 @@ static void a_stream_goes_straight(void **state)
     assert_int_equal(host_set_stats(world.exit, world.exit_set).delivered, 7);
 }
 
+static void comes_on_stream(uint8_t command, const void *body, size_t len, int as_token)
+{
+    const uint8_t digest[20] = {1};
+    circflow_message message = host_message(command, 0, 7, body, len);
+    circflow_verdict verdict;
+    message.cell_digest = digest;
+    message.cell_digest_len = sizeof(digest);
+    message.form = as_token ? CIRCFLOW_FORM_TOKEN : CIRCFLOW_FORM_BYTES;
+    OK(circflow_circuit_receive(other, world.now, away, &message, &verdict));
+}
+
+/* Messages that circflow reads itself lie between those for the host: they neither take back what is lent, nor are they
+ * taken for it. */
+static void what_is_lent_stays_while_circflow_reads(void **state)
+{
+    static const uint8_t xoff[] = {0};
+    uint8_t body[CIRCFLOW_CELL_BODY_LEN];
+    const uint8_t *lent, *next;
+    circflow_insn insn;
+    (void)state;
+    comes_on_stream(CIRCFLOW_CMD_BEGIN, "x:80", 5, 0);
+    comes_on_stream(CIRCFLOW_CMD_DATA, "first", 5, 0);
+    comes_on_stream(CIRCFLOW_CMD_XOFF, xoff, 1, 0);
+    comes_on_stream(CIRCFLOW_CMD_DATA, "second", 6, 0);
+    tick(world.exit);
+    for (int i = 0; i < 2; i++)
+        OK(circflow_set_poll_lent(world.exit, world.exit_set, &lent, &insn));
+    assert_memory_equal(lent, "first", 5);
+    OK(circflow_set_poll(world.exit, world.exit_set, body, sizeof(body), &insn));
+    assert_memory_equal(body, "second", 6);
+    for (int i = 0; i < 10; i++)
+        comes_on_stream(CIRCFLOW_CMD_DATA, "others", 6, 0);
+    tick(world.exit);
+    OK(circflow_set_poll(world.exit, world.exit_set, body, sizeof(body), &insn));
+    assert_memory_equal(lent, "first", 5);
+    do {
+        OK(circflow_set_poll_lent(world.exit, world.exit_set, &next, &insn));
+    } while (insn.kind != CIRCFLOW_INSN_NONE);
+    assert_null(next);
+    comes_on_stream(CIRCFLOW_CMD_XOFF, xoff, 1, 0);
+    comes_on_stream(CIRCFLOW_CMD_DATA, "token", 5, 1);
+    comes_on_stream(CIRCFLOW_CMD_XOFF, xoff, 1, 0);
+    tick(world.exit);
+    OK(circflow_set_poll_lent(world.exit, world.exit_set, &next, &insn));
+    assert_int_equal(insn.kind, CIRCFLOW_INSN_DELIVER);
+    assert_null(next);
+    OK(circflow_set_poll_lent(world.exit, world.exit_set, &next, &insn));
+    assert_int_equal(insn.kind, CIRCFLOW_INSN_NONE);
+    assert_null(next);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -591,6 +642,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_host_that_has_it_lent_gets_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_buffer_that_is_too_small, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stream_goes_straight, setup_run, teardown),
+        cmocka_unit_test_setup_teardown(what_is_lent_stays_while_circflow_reads, setup_run, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

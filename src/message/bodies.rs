@@ -14,6 +14,9 @@ pub trait Bodies {
     /// What [`Bodies::take`] answers.
     fn lend(&self) -> bool;
 
+    /// Nobody reads the body that was taken, as its message is not handed out: one that is lent is given back.
+    fn forget(&mut self, _: &mut Store) {}
+
     /// The body that was taken, of `len` bytes.
     fn taken<'s>(&'s self, store: &'s Store, len: u16) -> &'s [u8];
 
@@ -89,6 +92,11 @@ impl Bodies for Lend<'_> {
     #[inline(always)]
     fn lend(&self) -> bool {
         true
+    }
+
+    fn forget(&mut self, store: &mut Store) {
+        self.lies_at = None;
+        store.give_back();
     }
 
     fn taken<'s>(&'s self, store: &'s Store, len: u16) -> &'s [u8] {

@@ -177,7 +177,7 @@ impl Engine {
                 taker.take(instruction);
                 return Ok(true);
             }
-            self.held.store.give_back();
+            bodies.forget(&mut self.held.store);
         }
         // So many in a row were only for circflow. The mark stays, and the next call goes on.
         self.out.paused = true;
