@@ -294,3 +294,18 @@ fn the_short_way_back_does_what_the_long_ones_do() {
     }
     assert!(crossed > 150 * 40, "{crossed}");
 }
+
+/// The queue does not grow while a host ticks and does not drain; and a padder that comes meanwhile changes no order.
+#[test]
+fn one_mark_stands_for_all_that_lies_in_the_link() {
+    let mut back = Back::new();
+    back.pair.engines[0].name_leg(back.pair.set, back.pair.legs[1]).unwrap();
+    for number in 0..20 {
+        back.pad(number == 10);
+        assert!(back.send(number, 1, false));
+        back.pair.engines[1].tick(back.pair.now);
+        assert_eq!(back.pair.engines[1].stats().instructions, 1);
+    }
+    back.take(1, 100);
+    assert_eq!(back.in_order(), (0..20).collect::<Vec<_>>());
+}
