@@ -140,7 +140,7 @@ impl<T: Default> Arena<T> {
     }
 
     /// Makes room for one more slot, and for a sixteenth more than there are: less of it stays empty than by doubling,
-    /// and a slot is moved some sixteen times at most, however many follow.
+    /// and for each slot that is added, some sixteen are moved at most, taken all in all.
     fn grow(&mut self) {
         if self.slots.len() == self.slots.capacity() {
             self.slots.reserve_exact((self.slots.len() / 16).max(4));

@@ -182,7 +182,7 @@ impl Engine {
     }
 
     /// True when the next message of a set elsewhere may go straight from the link to the host. Where there is padding,
-    /// it may have to wait.
+    /// or has been, it may have to wait.
     pub(in crate::engine) fn comes_straight(&mut self, id: Id) -> bool {
         let Some(circuit) = self.circuits.get_mut(id).filter(|circuit| circuit.padding.is_none()) else { return false };
         let Some(away) = circuit.away_mut().filter(|away| away.reading.turns > 0) else { return false };
