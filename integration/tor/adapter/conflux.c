@@ -10,6 +10,7 @@
 #include "core/or/or.h"
 
 #include "core/or/circuit_st.h"
+#include "core/or/circuitlist.h"
 #include "core/or/circuituse.h"
 #include "core/or/conflux_cell.h"
 #include "core/or/conflux_params.h"
@@ -188,7 +189,7 @@ conflux_handle_oom(size_t bytes_to_remove)
 {
   const uint64_t before = conflux_get_total_bytes_allocation();
   struct circflow_victim victim;
-  size_t count = 0;
+  size_t count = 0, ended = 0;
   free_unused();
   uint64_t freed = before - MIN(before, conflux_get_total_bytes_allocation());
   /* One at a time: the end of a set can end others. */
@@ -199,13 +200,15 @@ conflux_handle_oom(size_t bytes_to_remove)
       continue;
     /* Without its queue a set has to end: what waits behind the lost messages could never be delivered. */
     flow_set_t *set = (flow_set_t *) (uintptr_t) victim.tag;
+    ended += set->tor.ooo_q_alloc_cost;
     freed += kept_bytes > 0 ? victim.bytes : set->tor.ooo_q_alloc_cost;
     queue_clear(set);
     flow_set_close(set, END_CIRC_REASON_RESOURCELIMIT);
   }
-  /* Once for all of them. From inside flow_run() what they held comes back a moment later, so it counts in any case. */
+  /* Once for all of them. From inside flow_run() what they held comes back a moment later: at least their queues have
+   * ended. */
   free_unused();
-  freed = MIN(before, MAX(freed, before - MIN(before, conflux_get_total_bytes_allocation())));
+  freed = MAX(ended, before - MIN(before, conflux_get_total_bytes_allocation()));
   log_info(LD_CIRC, "Conflux freed %" PRIu64 " bytes for the OOM handler; %"
            PRIu64 " are left.", freed, queued_bytes);
   return (size_t) freed;

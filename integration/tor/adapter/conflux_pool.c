@@ -13,6 +13,7 @@
 #include "app/config/config.h"
 #include "core/or/circuit_st.h"
 #include "core/or/circuitbuild.h"
+#include "core/or/circuitlist.h"
 #include "core/or/circuitstats.h"
 #include "core/or/circuituse.h"
 #include "core/or/conflux_params.h"
