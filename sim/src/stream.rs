@@ -7,6 +7,7 @@ use crate::tally::N;
 use crate::world::{Event, World};
 use circflow::base::Id;
 use circflow::engine::{Blocked, Error, Misuse, StreamConfig};
+use circflow::message::COPY_COST;
 use circflow::reactor::Owner;
 use circflow::wire::Command;
 
@@ -341,7 +342,10 @@ impl World {
                 // Or as many messages as may wait are circflow's own, which the host has not taken yet.
                 let own = self.own(stream, end);
                 let engine = &self.nodes[self.node_of(own)].engine;
-                let undrained = engine.stats().instructions > 0;
+                let stats = engine.stats();
+                let undrained = stats.instructions > 0;
+                // Or what another engine's host has not taken yet fills the memory.
+                let untaken = stats.crossing_bytes > 0 && stats.held_bytes + u64::from(COPY_COST) > self.plan.held_max;
                 // Or the last leg that was linked has gone, and another waits for its answer.
                 let legless = match own {
                     Own::Set(set, end) => engine
@@ -349,7 +353,7 @@ impl World {
                         .is_ok_and(|stats| stats.legs == stats.legs_unlinked),
                     Own::Circ(..) => false,
                 };
-                let may_wait = self.plan.padding || undrained || legless;
+                let may_wait = self.plan.padding || undrained || untaken || legless;
                 assert!(may_wait, "only DATA waits for room, unless padding blocks");
                 self.own_end(own).refusals += 1;
                 false
