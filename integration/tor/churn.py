@@ -149,8 +149,7 @@ class Churn:
         while time.monotonic() < begun + 60 * self.options.minutes:
             name, act, *rest = next(acts)
             print(f"  {time.monotonic() - begun:6.1f} s: {name}", end="", flush=True)
-            act(*rest)
-            self.acts[name] += 1
+            self._do(name, act, rest)
             print(f", works again after {self._recover(name):.1f} s", flush=True)
             time.sleep(self.rng.uniform(0.5, 3))
         for mover in self.movers:
@@ -161,6 +160,18 @@ class Churn:
         row = self._figures()
         self._end(row)
         return row
+
+    def _do(self, name, act, rest):
+        """One act. Stock tor can be without a set of two legs for minutes, while its legs wait for their answer: that is
+        counted, and the act is left out."""
+        try:
+            act(*rest)
+            self.acts[name] += 1
+        except network.Failure:
+            self._check(name)
+            if self.ours:
+                raise
+            self.stuck += 1
 
     def _acts(self):
         """All kinds of acts, in an order of the seed's, again and again."""

@@ -27,6 +27,7 @@ SOME = 256 << 10          # what each leg has carried when one of them is stoppe
 PROBE = 1 << 16
 HELD_MIN = (64 << 20) // 5  # with less, tor's handler does not ask conflux
 MEMORY_MIB = 250
+NETWORKS = 5              # that are tried until two legs do not go by the same relays
 TORRC = {
     "auth": ["__DisablePredictedCircuits 1"],
     "middle": ["__DisablePredictedCircuits 1"],
@@ -73,6 +74,10 @@ def used_legs(net, target):
     return legs if legs and min(written) > SOME else None
 
 
+class SameRelays(network.Failure):
+    """The two legs go by the same relays, in another order: none can stand still alone."""
+
+
 def go(net, exits, server, content):
     """One network; a row of figures."""
     net.start()
@@ -83,8 +88,11 @@ def go(net, exits, server, content):
                             lambda: used_legs(net, f"127.0.0.1:{server.port}"))
     one, other = (net.control.hops(leg) for leg in legs[:2])
     # The guard of one leg may be the middle of the other.
-    exit_, alone = net.nodes[one[-1]], next(net.nodes[name] for name in reversed(one) if name not in other)
-    with alone.stopped():
+    alone = [net.nodes[name] for name in reversed(one) if name not in other]
+    if not alone:
+        raise SameRelays(f"{one} and {other} go by the same relays")
+    exit_ = net.nodes[one[-1]]
+    with alone[0].stopped():
         held = network.wait_for(f"{exit_.name} to be out of memory and to ask conflux", SHORT_WAIT,
                                 lambda: net.check() or said(exit_, "debug.log", HELD[exits]))
         upload.join(SHORT_WAIT)
@@ -118,14 +126,18 @@ def works(net, move, server, content):
 
 def attempt(tors, exits, content):
     """A row of figures, or a Failure."""
-    net = network.Network(tors, network.MIXES["client" if exits == "stock" else "everywhere"], torrc=TORRC, log=LOG,
-                          environment={"CIRCFLOW_ALGORITHM": "lowrtt"})
-    server = transfer.FileServer(content)
-    try:
-        with network.running(net), contextlib.closing(server):
-            return go(net, exits, server, content)
-    except network.Failure as failure:
-        return failure
+    for _ in range(NETWORKS):
+        net = network.Network(tors, network.MIXES["client" if exits == "stock" else "everywhere"], torrc=TORRC, log=LOG,
+                              environment={"CIRCFLOW_ALGORITHM": "lowrtt"})
+        server = transfer.FileServer(content)
+        try:
+            with network.running(net), contextlib.closing(server):
+                return go(net, exits, server, content)
+        except SameRelays as same:
+            failure = same
+        except network.Failure as other:
+            return other
+    return failure
 
 
 def main():
