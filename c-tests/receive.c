@@ -387,8 +387,8 @@ static void switches_without_messages_are_bounded(void **state)
 
 static void switch_bodies(void **state)
 {
-    uint8_t body[CIRCFLOW_BODY_MAX];
-    const size_t lengths[] = {0, 1, 3, 4, 5, CIRCFLOW_BODY_MAX};
+    uint8_t body[CIRCFLOW_BODY_MAX + 1];
+    const size_t lengths[] = {0, 1, 3, 4, 5, CIRCFLOW_BODY_MAX, CIRCFLOW_BODY_MAX + 1};
     (void)state;
     for (size_t i = 0; i < COUNT(lengths); i++) {
         setup(NULL);
@@ -398,6 +398,9 @@ static void switch_bodies(void **state)
         circflow_message message = host_message(CIRCFLOW_CMD_SWITCH, hop, 0, body, lengths[i]);
         if (lengths[i] < 4) {
             IS(CIRCFLOW_ERR_BAD_SWITCH, feed(1, message));
+        } else if (lengths[i] > CIRCFLOW_BODY_MAX) {
+            IS(CIRCFLOW_ERR_INVALID, feed(1, message));
+            assert_int_equal(host_set_stats(engine, set).switches_received, 0);
         } else {
             expect(1, message, CIRCFLOW_VERDICT_CONSUMED);
             assert_int_equal(expect(1, host_data(hop, "x"), CIRCFLOW_VERDICT_HELD), 3);

@@ -6,12 +6,10 @@ use circflow::base::Id;
 use circflow::conflux::Role;
 use circflow::engine::{CircuitConfig, CircuitFlags, Engine, EngineHub, Outlet, Released, VerdictKind, What};
 use circflow::event::Class;
-use circflow::hub::HubConfig;
 use circflow::message::{Message, Token};
 use circflow::wire::conflux::{Link, Nonce, Switch, Ux};
 use circflow::wire::Command;
-use common::{circuit, config, drain, load, padding_terms, report, terms, Rng};
-use std::sync::Arc;
+use common::{circuit, config, drain, engines_of_a_hub, load, padding_terms, report, terms, Rng};
 
 const MS: u64 = 1_000_000;
 const HOUR: u64 = 3_600_000 * MS;
@@ -19,7 +17,7 @@ const HOUR: u64 = 3_600_000 * MS;
 /// Two engines; the set of the end that answers lives on the first, and has a leg on each.
 struct Pair {
     hub: EngineHub,
-    engines: Vec<Engine>,
+    engines: [Engine; 2],
     legs: [Id; 2],
     set: Id,
     /// The stream that was opened last.
@@ -30,14 +28,7 @@ struct Pair {
 impl Pair {
     /// `like` is what the circuits are opened with, by `hop` the messages come.
     fn new(like: impl Fn(u64) -> CircuitConfig, hop: u8) -> Pair {
-        let hub = EngineHub::new(&HubConfig { seed: [3; 32], held_bytes_max: 1 << 30 });
-        let begin = |tag| {
-            let mut engine = Engine::new(&config(tag)).unwrap();
-            engine.join_hub(&hub, Arc::new(|_: circflow::hub::Call| {})).unwrap();
-            engine.accept_sets(Some(terms(None)));
-            engine
-        };
-        let engines = [1, 2].map(begin).into();
+        let (hub, engines) = engines_of_a_hub([config(1), config(2)], &terms(None));
         let mut pair = Pair { hub, engines, legs: [Id::NONE; 2], set: Id::NONE, stream: Id::NONE, now: 1000 * MS };
         let link = Link { nonce: Nonce::new([0x77; 32]), last_sent: 0, last_received: 0, ux: Ux::HighThroughput };
         for at in 0..2 {

@@ -4,15 +4,13 @@ mod common;
 
 use circflow::base::Id;
 use circflow::conflux::Role;
-use circflow::engine::{CircuitConfig, CircuitFlags, Engine, EngineHub, Outlet, VerdictKind, What};
-use circflow::hub::HubConfig;
+use circflow::engine::{CircuitConfig, CircuitFlags, Engine, Outlet, VerdictKind, What};
 use circflow::message::Message;
 use circflow::wire::conflux::{Link, Nonce, Switch, Ux};
 use circflow::wire::fault::Fault;
 use circflow::wire::Command;
 use common::events::{record, recorded, recorded_of};
-use common::{circuit, config, drain, report, terms};
-use std::sync::Arc;
+use common::{circuit, config, drain, engines_of_a_hub, report, terms};
 
 const MS: u64 = 1_000_000;
 const HOME: usize = 0;
@@ -20,7 +18,7 @@ const AWAY: usize = 1;
 
 /// Two engines of one hub. The set is the first engine's, the leg that is asked for is the second's.
 struct Pair {
-    engines: Vec<Engine>,
+    engines: [Engine; 2],
     legs: [Id; 2],
     set: Id,
     now: u64,
@@ -29,15 +27,9 @@ struct Pair {
 
 impl Pair {
     fn new(run: bool) -> Pair {
-        let hub = EngineHub::new(&HubConfig { seed: [3; 32], held_bytes_max: 1 << 30 });
-        let engines = [1, 2].map(|tag| {
-            let mut engine = Engine::new(&config(tag)).unwrap();
-            engine.join_hub(&hub, Arc::new(|_| ())).unwrap();
-            engine.accept_sets(Some(terms(None)));
-            record(&mut engine);
-            engine
-        });
-        let mut pair = Pair { engines: engines.into(), legs: [Id::NONE; 2], set: Id::NONE, now: 1000 * MS, run };
+        let (_, mut engines) = engines_of_a_hub([config(1), config(2)], &terms(None));
+        engines.iter_mut().for_each(record);
+        let mut pair = Pair { engines, legs: [Id::NONE; 2], set: Id::NONE, now: 1000 * MS, run };
         pair.open(HOME);
         pair.take_linked(HOME);
         pair

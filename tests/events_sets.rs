@@ -4,14 +4,12 @@ mod common;
 
 use circflow::base::Id;
 use circflow::conflux::{Cause, Fault, Role};
-use circflow::engine::{Engine, EngineHub, Outlet, What};
-use circflow::hub::HubConfig;
+use circflow::engine::{Engine, Outlet, What};
 use circflow::message::Message;
 use circflow::wire::conflux::{Link, Nonce, Switch, Ux};
 use circflow::wire::Command;
 use common::events::{fields, id, record, recorded, recorded_of, Happened};
-use common::{circuit, config, drain, linked_set, message, receive, report, send_short, terms, HOPS};
-use std::sync::Arc;
+use common::{circuit, config, drain, engines_of_a_hub, linked_set, message, receive, report, send_short, terms, HOPS};
 
 const CLIENT: usize = 0;
 const EXIT: usize = 1;
@@ -175,14 +173,8 @@ fn a_set_ends_with_its_cause() {
 /// A set whose second leg is on another engine: its home tells of both legs alike.
 #[test]
 fn a_leg_on_another_engine_is_told_of_at_home() {
-    let hub = EngineHub::new(&HubConfig { seed: [3; 32], held_bytes_max: 1 << 30 });
-    let mut engines = [1, 2].map(|tag| {
-        let mut engine = Engine::new(&config(tag)).unwrap();
-        engine.join_hub(&hub, Arc::new(|_: circflow::hub::Call| {})).unwrap();
-        engine.accept_sets(Some(terms(None)));
-        record(&mut engine);
-        engine
-    });
+    let (_hub, mut engines) = engines_of_a_hub([config(1), config(2)], &terms(None));
+    engines.iter_mut().for_each(record);
     let mut now = 100;
     let mut settle = |engines: &mut [Engine; 2]| {
         for at in [0, 1, 0, 1, 0, 1] {

@@ -4,18 +4,16 @@ mod common;
 
 use circflow::base::Id;
 use circflow::conflux::{Cause, Role, SetTerms};
-use circflow::engine::{CircuitConfig, Config, Engine, EngineHub, VerdictKind, What};
-use circflow::hub::HubConfig;
+use circflow::engine::{CircuitConfig, Config, Engine, VerdictKind, What};
 use circflow::message::{Message, Token};
 use circflow::wire::conflux::{Link, Nonce, Switch, Ux};
 use circflow::wire::Command;
-use common::{circuit, config, drain, terms};
-use std::sync::Arc;
+use common::{circuit, config, drain, engines_of_a_hub, terms};
 
 const MS: u64 = 1_000_000;
 
 struct Pair {
-    engines: Vec<Engine>,
+    engines: [Engine; 2],
     legs: [Id; 2],
     set: Id,
     now: u64,
@@ -23,16 +21,7 @@ struct Pair {
 
 impl Pair {
     fn new(like: impl Fn(u64) -> CircuitConfig, configs: [Config; 2], terms: SetTerms) -> Pair {
-        let hub = EngineHub::new(&HubConfig { seed: [3; 32], held_bytes_max: 1 << 30 });
-        let engines = configs
-            .iter()
-            .map(|config| {
-                let mut engine = Engine::new(config).unwrap();
-                engine.join_hub(&hub, Arc::new(|_: circflow::hub::Call| {})).unwrap();
-                engine.accept_sets(Some(terms.clone()));
-                engine
-            })
-            .collect();
+        let (_, engines) = engines_of_a_hub(configs, &terms);
         let mut pair = Pair { engines, legs: [Id::NONE; 2], set: Id::NONE, now: 1000 * MS };
         let link = Link { nonce: Nonce::new([0x77; 32]), last_sent: 0, last_received: 0, ux: Ux::HighThroughput };
         for at in 0..2 {
@@ -41,6 +30,15 @@ impl Pair {
             pair.settle();
         }
         assert_ne!(pair.set, Id::NONE, "both legs are linked");
+        pair
+    }
+
+    /// In the link lie a message that is next, and a SWITCH that goes too far.
+    fn with_a_fault_in_the_link() -> Pair {
+        let mut pair = Pair::new(|tag| circuit(Role::Exit, tag), [config(1), config(2)], terms(None));
+        assert_eq!(pair.come(1, Command::DATA, 5, b"one", None), VerdictKind::Held);
+        pair.come(1, Command::CONFLUX_SWITCH, 0, &Switch { delta: 1 << 21 }.encode(), None);
+        pair.engines[0].tick(pair.now);
         pair
     }
 
@@ -156,10 +154,7 @@ fn a_set_that_the_host_closes_takes_no_other_with_it() {
 /// The host closes a set: it ends because it was asked, and nothing is delivered.
 #[test]
 fn a_set_that_the_host_closes_ends_as_asked() {
-    let mut pair = Pair::new(|tag| circuit(Role::Exit, tag), [config(1), config(2)], terms(None));
-    assert_eq!(pair.come(1, Command::DATA, 5, b"one", None), VerdictKind::Held);
-    pair.come(1, Command::CONFLUX_SWITCH, 0, &Switch { delta: 1 << 21 }.encode(), None);
-    pair.engines[0].tick(pair.now);
+    let mut pair = Pair::with_a_fault_in_the_link();
     pair.engines[0].close_set(pair.now, pair.set).unwrap();
     let shown = pair.show(0);
     assert!(shown.contains(&format!("ended {:?}", Cause::Asked)), "{shown:?}");
@@ -169,10 +164,7 @@ fn a_set_that_the_host_closes_ends_as_asked() {
 /// A set that ends for a fault has one fault, though its link holds another one; what came before is delivered.
 #[test]
 fn a_set_that_ends_for_a_fault_does_not_count_that_in_its_link() {
-    let mut pair = Pair::new(|tag| circuit(Role::Exit, tag), [config(1), config(2)], terms(None));
-    assert_eq!(pair.come(1, Command::DATA, 5, b"one", None), VerdictKind::Held);
-    pair.come(1, Command::CONFLUX_SWITCH, 0, &Switch { delta: 1 << 21 }.encode(), None);
-    pair.engines[0].tick(pair.now);
+    let mut pair = Pair::with_a_fault_in_the_link();
     pair.break_set();
     assert_eq!(pair.engines[0].stats().peer_faults, 1);
     let shown = pair.show(0);

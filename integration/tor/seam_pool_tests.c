@@ -1249,6 +1249,54 @@ test_oom_sets(void *arg)
   tear_down();
 }
 
+/* The adapter's, and circflow's: a stock tor has none of them. */
+struct circflow_engine;
+extern struct circflow_engine *flow_engine __attribute__((weak));
+int circflow_engine_record(struct circflow_engine *engine, size_t bytes, uint32_t classes) __attribute__((weak));
+int circflow_engine_record_read(struct circflow_engine *engine, uint8_t *buf, size_t buf_cap, size_t *len_out,
+                                uint64_t *overwritten_out) __attribute__((weak));
+#define RECORD_MEMORY 128
+#define EVENT_TRIMMED 114
+
+/* How many events of a kind circflow has recorded since it was asked last. */
+static int
+count_events(unsigned kind)
+{
+  static uint8_t piece[1 << 16];
+  size_t len = 0;
+  int found = 0;
+  while (circflow_engine_record_read(flow_engine, piece, sizeof(piece), &len, NULL) == 0 && len > 0)
+    for (const uint8_t *at = piece; at < piece + len; at += 8 * (at[2] | at[3] << 8))
+      found += (unsigned) (at[0] | at[1] << 8) == kind;
+  return found;
+}
+
+/* However many sets have to end, memory is given back three times at most: before, when the last queue has gone, and
+ * after. Each time costs a look at all there is. */
+static void
+test_oom_once(void *arg)
+{
+  (void) arg;
+  enum { SETS = 6 };
+  set_up();
+  for (int i = 0; i < SETS; i++)
+    tt_assert(launch_new_set(2));
+  for (int i = 0; i < 2 * SETS; i++)
+    open_leg(i);
+  deliver_all();
+  for (int i = 0; i < SETS; i++)
+    hold(client(2 * i + 1), 1000);
+  tt_int_op(circflow_engine_record(flow_engine, 1 << 16, RECORD_MEMORY), OP_EQ, 0);
+  tt_u64_op(conflux_handle_oom((size_t) conflux_get_total_bytes_allocation()), OP_GT, 0);
+  for (int i = 0; i < 2 * SETS; i++)
+    tt_assert(client(i)->marked_for_close);
+  int trimmed = count_events(EVENT_TRIMMED);
+  tt_int_op(trimmed, OP_GE, 1);
+  tt_int_op(trimmed, OP_LE, 3);
+ done:
+  tear_down();
+}
+
 /* What tor's handler is told is what the account has lost, with what circflow has beyond it for short messages. */
 static void
 test_oom_account(void *arg)
@@ -2749,7 +2797,7 @@ struct testcase_t conflux_pool_tests[] = {
   ONE(due_in_launch), ONE(switched_off), ONE(revived), ONE(low_limits), ONE(no_ack), ONE(streams_shared),
   ONE(streams_too_early),
   ONE(chosen_leg_lost), ONE(closed_by_tor), ONE(client_messages), ONE(kept_open), ONE(path_tried), ONE(oom_sets),
-  ONE(oom_account), ONE(ahead), ONE(relays_beside),
+  ONE(oom_once), ONE(oom_account), ONE(ahead), ONE(relays_beside),
   ONE(padding), ONE(hold), ONE(hold_lets_out), ONE(hold_padding), ONE(hold_at_exit),
   ONE(hold_exit_lets_out), ONE(hold_at_middle), ONE(hold_in_set), ONE(hold_set_lets_out), ONE(hold_set_is_full),
   ONE(figures), ONE(algorithm_names), ONE(wait_is_over), ONE(asked_in_between), ONE(alarm),

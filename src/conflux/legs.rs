@@ -44,16 +44,16 @@ impl Legs {
         }
     }
 
-    /// The leg in any other place.
-    #[inline(always)]
-    pub fn rest_mut(&mut self, index: usize) -> Option<&mut Leg> {
-        self.more.get_mut(index.checked_sub(IN_PLACE)?)
-    }
-
     /// The leg in one of the places that stand in the set.
     #[inline(always)]
     pub fn first_mut(&mut self, index: usize) -> Option<&mut Leg> {
         self.first.get_mut(index)
+    }
+
+    /// The leg in any other place.
+    #[inline(always)]
+    pub fn rest_mut(&mut self, index: usize) -> Option<&mut Leg> {
+        self.more.get_mut(index.checked_sub(IN_PLACE)?)
     }
 
     /// The two places, if there are no more.

@@ -215,7 +215,8 @@ const _: () = assert!(
         && align_of::<circflow_message>() >= 2
 );
 
-/// The content of a SWITCH that came from a hop of the circuit, if there is nothing wrong with the message.
+/// The content of a SWITCH, if there is nothing wrong with the message. The first step has seen that its hop is one of
+/// the circuit, and that its body [fits](fits).
 #[inline(always)]
 pub(super) unsafe fn switch(message: &circflow_message) -> Option<Switch> {
     if message.body.is_null() || message.form > CIRCFLOW_FORM_TOKEN {

@@ -19,10 +19,12 @@ use circflow::congestion::PathClass;
 use circflow::engine::{
     CircuitConfig, CircuitFlags, Config, Engine, EngineHub, Error, Instruction, Outlet, VerdictKind, NO_REPORTS,
 };
+use circflow::hub::HubConfig;
 use circflow::message::{Message, Token};
 use circflow::reactor::Marks;
 use circflow::wire::conflux::{Nonce, Ux};
 use circflow::wire::Command;
+use std::sync::Arc;
 
 /// The books of engines that share a hub, or of one without: what each holds is what its sets and circuits hold, and
 /// what the process has is what they have reserved, which is at most a block more.
@@ -256,6 +258,19 @@ pub fn linked_set(legs: usize, ux: Ux, terms: SetTerms) -> (Engine, Id, Vec<Id>)
 /// A message from the join point of a client's circuit.
 pub fn message(command: Command, body: &[u8], token: Option<Token>) -> Message<'_> {
     Message { command, hop: HOPS, stream_id: 5, body, token }
+}
+
+/// Engines of one hub, each of which accepts sets on these terms.
+pub fn engines_of_a_hub<const N: usize>(configs: [Config; N], terms: &SetTerms) -> (EngineHub, [Engine; N]) {
+    let hub = EngineHub::new(&HubConfig { seed: [3; 32], held_bytes_max: 1 << 30 });
+    let begin = |config| {
+        let mut engine = Engine::new(&config).unwrap();
+        engine.join_hub(&hub, Arc::new(|_: circflow::hub::Call| {})).unwrap();
+        engine.accept_sets(Some(terms.clone()));
+        engine
+    };
+    let engines = configs.map(begin);
+    (hub, engines)
 }
 
 /// Everything that waits, each with its body.

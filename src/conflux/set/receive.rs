@@ -56,10 +56,7 @@ impl Set {
     /// none and changes nothing when its turn has not come.
     #[inline(always)]
     pub fn arrive_quick(&mut self, ix: LegIx, now: Nanos) -> Option<(u64, u64)> {
-        match self.legs.first_mut(ix.into()) {
-            Some(_) => self.arrive_first(ix, now),
-            None => self.arrive_rest(ix, now),
-        }
+        self.arrive_first(ix, now).or_else(|| self.arrive_rest(ix, now))
     }
 
     /// [`Set::arrive_quick`] on one of the first two legs: as these stand in the set itself, in fewer registers.

@@ -191,12 +191,10 @@ impl Engine {
 
     /// Puts the mark for what lies in the link to the home of a circuit's set into the queue.
     pub(super) fn mark_home(&mut self, id: Id) {
-        self.circuits
-            .get_mut(id)
-            .and_then(|circuit| circuit.away_mut())
-            .into_iter()
-            .for_each(|away| away.unread = true);
-        self.out.queue.push(Queued::FromHome { circuit: id });
+        if let Some(away) = self.circuits.get_mut(id).and_then(|circuit| circuit.away_mut()) {
+            away.unread = true;
+            self.out.queue.push(Queued::FromHome { circuit: id });
+        }
     }
 
     /// Takes away the mark, which is first in the queue, and reads on: what is next does not go straight.
